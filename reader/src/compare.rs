@@ -1,15 +1,17 @@
-//! Comparing sources: the class of the fault and the first step at which two
-//! nodes parted.
+//! Compares sources: finds the class of the fault and the first step at which two nodes
+//! diverged.
 //!
-//! Two readings. The first makes a trace of each source, block by block, a
-//! digest for each crank ([`crate::trace`], cut by [`cutter`]), and lays the traces side by side
-//! ([`pair`]): memory does not grow with the sources. Where they part, the
-//! second fetches the entries ([`evidence`]) and tells the class ([`classify`]).
-//! What an entry means is the business of its vocabulary alone ([`crate::vocabulary`]).
+//! A comparison reads the sources twice. The first reading makes a trace of each source, block
+//! by block, with a digest for each crank ([`crate::trace`], cut by [`cutter`]). It lays the
+//! two traces side by side ([`pair`]), and its memory does not grow with the sources. The
+//! second reading fetches the entries at the place where the traces part ([`evidence`]), and
+//! [`classify`] names the class. Only the vocabulary knows what an entry means
+//! ([`crate::vocabulary`]).
 //!
-//! [`diff`] reads, and hands on a [`finding`]: what is concluded, what weakens that, and what
-//! should be known besides, as data. This module has no words for people: a new cause or remark
-//! is a variant here and a sentence in [`crate::report`], and the compiler asks for both.
+//! [`diff`] runs both readings and returns a [`finding`]: the conclusion, what weakens it, and
+//! what else the user should know, as data. This module has no words for people. A new cause
+//! or remark is a variant here and a sentence in [`crate::report`]; the compiler asks for
+//! both.
 
 mod app_hash_dispute;
 mod attempts;

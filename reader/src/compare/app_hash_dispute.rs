@@ -1,5 +1,5 @@
-//! What the sources themselves say is in dispute: where every entry is equal,
-//! it is their AppHashes that tell what differs.
+//! What the sources themselves say is in dispute. If every entry is equal, their AppHashes
+//! show what differs.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use super::recording::Recording;
 use super::side::Who;
 use crate::source::{Blocks, Source};
 
-/// What the sources themselves say is in dispute.
+/// The heights that a source calls divergent, and the AppHashes that the sources record.
 pub(super) struct Dispute {
-    /// Heights at which a source says that it diverged, and how.
+    /// Heights at which a source says that it diverged, and whether only its LastResultsHash did.
     diverged: Vec<(u64, bool)>,
     hashes: [BTreeMap<u64, AppHash>; 2],
 }
@@ -28,14 +28,14 @@ impl Dispute {
         for (index, recording) in [a, b].into_iter().enumerate() {
             dispute.read(index, recording);
         }
-        // What was not asked for is not in dispute.
+        // Heights that the user did not ask for are not in dispute.
         dispute
             .diverged
             .retain(|(height, _)| a.range.contains(height));
         for hashes in &mut dispute.hashes {
             hashes.retain(|height, _| a.range.contains(height));
         }
-        // The same height is told whichever source was named first.
+        // Sorted, so that the result does not depend on which source was named first.
         dispute.diverged.sort_unstable();
         dispute
     }
@@ -61,13 +61,13 @@ impl Dispute {
         }
     }
 
-    /// Whether both sides came to the same AppHash, if both are known.
+    /// Whether both sides have the same AppHash, if both are known.
     pub(super) fn is_same_app_hash(&self, height: u64) -> Option<bool> {
         let [a, b] = &self.hashes;
         Some(a.get(&height)? == b.get(&height)?)
     }
 
-    /// The first height of which both tell their AppHashes, which are not the same.
+    /// The first height at which both AppHashes are known and differ.
     fn other_app_hash(&self, comparison: &Comparison) -> Option<u64> {
         let [a, b] = &self.hashes;
         let mut told = a.iter();
@@ -88,7 +88,7 @@ impl Dispute {
         Some(Outcome::Results(*height))
     }
 
-    /// The first height in dispute that was not found to be equal: everything else is.
+    /// The first disputed height that was not found equal.
     fn not_covered(&self, comparison: &Comparison) -> Option<Outcome> {
         let is_same = |height: u64| {
             let mut rows = comparison.rows.iter();
@@ -106,7 +106,7 @@ impl Dispute {
     }
 }
 
-/// The AppHashes differ at a height, and every entry that both have is equal.
+/// The outcome if the AppHashes differ at a height and every entry that both have is equal.
 fn other_app_hash(height: u64, comparison: &Comparison) -> Outcome {
     let told = comparison.other_app_hash;
     let told = told.filter(|told| told.height == height);

@@ -1,4 +1,4 @@
-//! Which execution of its height one is, and whether it diverged.
+//! Numbers the executions of a height, and tells which diverged.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use haltbox_format::mark::State;
 use crate::block_index::IndexedBlock;
 use crate::source::{Blocks, Source};
 
-/// Numbers the executions of a source, in their order.
+/// Numbers the executions of a source in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Attempts {
-    /// What the source tells, by first line.
+    /// The blocks that the source's index lists, by first line.
     told: Vec<IndexedBlock>,
-    /// The height that the source is about, if it is a box.
+    /// The height of the box, if the source is one.
     about: Option<u64>,
     /// Lowest and highest height so far.
     seen: Option<(u64, u64)>,
-    /// The last attempt at heights that have more than one, and at the newest.
+    /// The last attempt at heights with several, and at the newest height.
     last: BTreeMap<u64, u32>,
 }
 
 impl Attempts {
-    /// Of this source.
+    /// Reads the index of a source.
     pub fn of(source: &Source) -> Attempts {
         let mut told = match source.blocks() {
             Blocks::Told(blocks) => blocks,
@@ -35,8 +35,8 @@ impl Attempts {
         }
     }
 
-    /// The next execution: its attempt, and whether the source says that it
-    /// diverged. `at`: counter of the line that began it.
+    /// Numbers the next execution. Returns its attempt, and whether the source says that it
+    /// diverged. `at` is the counter of the line that began it.
     pub fn next(&mut self, height: u64, at: u64) -> (u32, bool) {
         let counted = self.count(height);
         let begun = self.told.partition_point(|block| block.from.main <= at);
@@ -49,8 +49,9 @@ impl Attempts {
         }
     }
 
-    /// Whoever recovered must not look as if nothing had been: but a box of a later
-    /// height is about that one, and all it holds stands on the execution that went on.
+    /// Whether the execution counts as diverged. A node that recovered must not look as if nothing
+    /// had happened. But the box of a later height is about that height, and all that it holds
+    /// builds on the attempt that replaced this one.
     fn is_diverged(&self, block: &IndexedBlock) -> bool {
         let replaces = |other: &IndexedBlock| {
             let stands = matches!(other.state, Some(State::Committed | State::Confirmed));
@@ -66,7 +67,7 @@ impl Attempts {
             .is_some_and(|(low, high)| (low..=high).contains(&height));
         let before = self.last.get(&height).copied();
         let attempt = before.unwrap_or(u32::from(again)).saturating_add(1);
-        // Heights that were executed once need no memory: they were seen.
+        // Heights that were executed once are within `seen` and need no entry.
         let newest = self.seen.map_or(height, |(_, high)| high.max(height));
         self.last
             .retain(|of, attempt| *of >= newest || *attempt > 1);
@@ -84,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Height 12 diverged and was executed once more, and then 13.
+    /// Height 12 diverged and was executed again, and then 13.
     fn recovered(about: Option<u64>) -> Attempts {
         let block = |height, attempt, state| IndexedBlock {
             state: Some(state),

@@ -1,17 +1,17 @@
-//! Branches of an execution: caches whose writes take effect when they are written to the
-//! one they were made of, and never if they are thrown away.
+//! Branches of an execution: caches of writes. The writes of a branch take effect when the
+//! branch is written to its parent, and never if it is discarded.
 
 use std::collections::HashMap;
 
 use crate::vocabulary::Branching;
 
-/// Branches of one execution that are remembered, and the writes on them.
+/// Limit of the branches of one execution that are remembered, and of the writes on them.
 const BRANCHES: usize = 1 << 16;
 const WRITES: usize = 1 << 20;
-/// The execution's own.
+/// Number of the branch that is the execution itself.
 const OWN: u64 = 0;
 
-/// A key of a store.
+/// A key of a store, as two digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyDigest {
     /// Digest of the store's name.
@@ -20,49 +20,50 @@ pub struct KeyDigest {
     pub key: [u8; 16],
 }
 
-/// What is written on branches, and did not take effect.
+/// Writes on branches that have not taken effect yet.
 #[derive(Debug)]
 pub struct Branches<V> {
-    /// The branch that operations are made on, where the recording tells.
+    /// The branch of the current operations, if the recording shows it.
     current: Option<u64>,
     of: HashMap<u64, Branch<V>>,
     writes: usize,
-    /// All that was done on branches since the execution began is here. Where it is not,
-    /// a branch that seems to begin may be one that goes on.
+    /// All branches since the begin of the execution are known. If not, a branch that seems to
+    /// begin may be an older one.
     whole: bool,
 }
 
 #[derive(Debug)]
 struct Branch<V> {
     parent: u64,
-    /// Line behind which it may have cached what it read.
+    /// It may have cached reads since this line: its begin, or its last write to the parent.
     since: u64,
-    /// The last write of each key, and the line with which it came here.
+    /// The last write of each key, and the line at which it reached this branch.
     written: HashMap<KeyDigest, (u64, V)>,
 }
 
 /// What an operation on the current branch sees of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Visible<'a, V> {
-    /// What was written on a branch.
+    /// A write on a branch.
     Written(&'a V),
-    /// What the execution has. The branch may still have what stood there at this line.
+    /// The value of the execution itself. The branch may have cached an older value, read at or
+    /// after this line.
     Own(u64),
-    /// The recording does not tell.
+    /// Unknown.
     Unknown,
 }
 
-/// What became of writes.
+/// The effect of writing a branch to its parent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect<V> {
-    /// These took effect.
+    /// These writes took effect.
     Writes(Vec<(KeyDigest, V)>),
-    /// Some may have, and nobody knows which.
+    /// Some writes may have taken effect, and it is unknown which.
     Unknown,
 }
 
 impl<V> Branches<V> {
-    /// Nothing is known.
+    /// Branches of which nothing is known.
     pub fn new() -> Branches<V> {
         Branches {
             current: None,
@@ -72,7 +73,7 @@ impl<V> Branches<V> {
         }
     }
 
-    /// An execution begins: all its branches will be seen.
+    /// Begins an execution: all its branches will be seen.
     pub fn begins(&mut self) {
         *self = Branches {
             whole: true,
@@ -80,22 +81,22 @@ impl<V> Branches<V> {
         };
     }
 
-    /// The recording tells on which branch operations are made.
+    /// Whether the recording shows the branch of the current operations.
     pub fn is_told(&self) -> bool {
         self.current.is_some()
     }
 
-    /// They are made on a branch that may be thrown away.
+    /// Whether the current operations are on a branch that may be discarded.
     pub fn is_inner(&self) -> bool {
         self.current.is_some_and(|branch| branch != OWN)
     }
 
-    /// The execution is over, or something is missing.
+    /// Forgets everything: the execution is over, or something is missing.
     pub fn forget(&mut self) {
         *self = Branches::new();
     }
 
-    /// Takes what an entry tells.
+    /// Takes what an entry says about branches.
     pub fn take(&mut self, told: Branching, line: u64) -> Effect<V> {
         match told {
             Branching::On(branch, parent) => {
@@ -109,7 +110,7 @@ impl<V> Branches<V> {
     }
 
     fn begin(&mut self, branch: u64, parent: Option<u64>, line: u64) {
-        // A branch is numbered behind the one it was made of.
+        // A branch has a higher number than its parent.
         let Some(parent) = parent.filter(|parent| *parent < branch) else {
             self.whole &= branch == OWN;
             return;
@@ -141,14 +142,13 @@ impl<V> Branches<V> {
         }
     }
 
-    /// Of this execution nothing is known of branches any more.
+    /// Drops all branches: nothing more is known of them in this execution.
     fn lose(&mut self) {
         (self.whole, self.writes) = (false, 0);
         self.of.clear();
     }
 
-    /// Gives what was written on a branch to the one it was made of. `None`: one of the
-    /// two is not known.
+    /// Moves the writes of a branch to its parent. Returns `None` if either of the two is unknown.
     fn hand_up(&mut self, branch: u64, line: u64) -> Option<Vec<(KeyDigest, V)>> {
         let done = self.of.remove(&branch)?;
         if self.current == Some(branch) {
@@ -167,10 +167,10 @@ impl<V> Branches<V> {
         Some(Vec::new())
     }
 
-    /// A write on the current branch; gives it back if it takes effect at once.
+    /// Writes on the current branch. Returns the value if it takes effect at once.
     pub fn write(&mut self, place: KeyDigest, line: u64, value: V) -> Option<V> {
         let Some(number) = self.current.filter(|branch| *branch != OWN) else {
-            // Nobody tells on which of the branches it is.
+            // It is unknown on which branch the write is.
             if self.current.is_none() && !self.of.is_empty() {
                 self.lose();
             }
@@ -188,7 +188,7 @@ impl<V> Branches<V> {
 
     /// What an operation on the current branch sees.
     pub fn see(&self, place: &KeyDigest) -> Visible<'_, V> {
-        // One of the branches may have written what is asked for, and nobody tells which.
+        // One of the branches may have written the key, and it is unknown which one.
         if self.current.is_none() && !self.of.is_empty() {
             return Visible::Unknown;
         }
@@ -198,7 +198,7 @@ impl<V> Branches<V> {
                 return Visible::Unknown;
             };
             match branch.written.get(place) {
-                // It may have read before what was written here later.
+                // The branch may have read the key before this write came.
                 Some((line, _)) if *line > since => return Visible::Unknown,
                 Some((_, value)) => return Visible::Written(value),
                 None => {}
@@ -259,7 +259,7 @@ mod tests {
         branches.write(KEY, 4, 1);
         on(&mut branches, 2, 1, 5);
         assert_eq!(branches.see(&KEY), Visible::Unknown);
-        // One that begins behind the write has cached nothing.
+        // A branch that begins behind the write has cached nothing.
         on(&mut branches, 3, 1, 6);
         assert_eq!(branches.see(&KEY), Visible::Written(&1));
     }

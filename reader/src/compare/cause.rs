@@ -1,19 +1,19 @@
-//! What the first difference is. Each cause is of one class of faults.
+//! What the first difference is. Each cause belongs to one class of faults.
 
 use super::order::Moved;
 use super::side::Side;
 use super::verdict::Verdict;
 
-/// What differs at the first step that is not the same.
+/// What differs at the first step that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The same read returned another value.
     ReadAnswer,
     /// The block leaves another value under the same key.
     LeftValue,
-    /// The block changes a key on this side alone.
+    /// Only the block of this side changes the key.
     LeftKey(Side),
-    /// The root of a store is another one, though all that both recorded before is equal.
+    /// The root of a store differs although all that both recorded before is equal.
     Root {
         /// The store.
         store: String,
@@ -26,13 +26,13 @@ pub enum Cause {
     KernelAnswer,
     /// The same delivery ended differently.
     DeliveryResult,
-    /// The same transaction ended differently.
+    /// The result of the same transaction differs.
     TransactionResult,
-    /// Another step inside a delivery.
+    /// A step inside a delivery differs.
     OtherStep,
-    /// The kernel went on with another message.
+    /// The kernel continued with another message.
     OtherMessage,
-    /// Other entries of a block whose inputs are equal.
+    /// Entries of a block differ, and its inputs are equal.
     OtherCourse,
     /// The same poll found something else.
     PollResult,
@@ -43,11 +43,11 @@ pub enum Cause {
         /// The height at which the other side ran it.
         to: u64,
     },
-    /// One side has more here.
+    /// One side has more entries here.
     Extra {
-        /// The side.
+        /// The side with more.
         side: Side,
-        /// Entries, or units outside cranks, that it has more.
+        /// Number of entries, or of units outside cranks, that it has more.
         count: usize,
         /// What they are.
         of: Surplus,
@@ -58,29 +58,29 @@ pub enum Cause {
     StepsReordered,
     /// The same entries outside cranks in another order.
     EntriesReordered,
-    /// The same operations on stores in another order, with other consequences.
+    /// The operations on stores are the same in another order, with other consequences.
     OperationsReordered(Moved),
     /// The same inputs in another order.
     InputsReordered,
     /// The same triggers from outside in another order.
     TriggersReordered,
-    /// The same input came with another number.
+    /// The input is the same and its number differs.
     InputNumber,
-    /// The block was given other inputs, by name.
+    /// The block was given other inputs: their names.
     OtherInputs(Vec<String>),
-    /// The block itself came with other parameters.
+    /// The parameters of the block differ.
     BlockParameters,
-    /// Another input came in at the same place.
+    /// Another input came at the same place.
     OtherInput,
-    /// Another trigger came in at the same place.
+    /// Another trigger came at the same place.
     OtherPoll,
-    /// Another trigger, whose meaning is always this.
+    /// Another trigger came at the same place. The text says what that means.
     OtherTrigger(&'static str),
-    /// The same vat was written down with another ID.
+    /// The same vat was saved with another snapshot ID.
     Snapshot,
-    /// Every step of a crank is equal, and its crankhash is not.
+    /// Every step of a crank is equal, and its crankhash differs.
     CrankHash,
-    /// The same crank has another number.
+    /// The crank is the same and its number differs.
     CrankNumber,
 }
 
@@ -89,7 +89,7 @@ pub enum Cause {
 pub enum Surplus {
     /// Entries.
     Entries,
-    /// Cranks, or entries outside them that begin with a crank.
+    /// Cranks, possibly with entries between them.
     Cranks,
     /// An input.
     Input,
@@ -98,7 +98,7 @@ pub enum Surplus {
 }
 
 impl Cause {
-    /// The class that it is of.
+    /// The class of the cause.
     pub fn verdict(&self) -> Verdict {
         match self {
             Cause::ReadAnswer | Cause::LeftValue | Cause::LeftKey(_) | Cause::Root { .. } => {
@@ -143,7 +143,7 @@ impl Cause {
         }
     }
 
-    /// The side whose step it is about, if it is about one.
+    /// The side whose step the cause is about, if it is about one.
     pub fn side(&self) -> Option<Side> {
         match self {
             Cause::Deferred { side, .. } => Some(*side),
@@ -151,8 +151,7 @@ impl Cause {
         }
     }
 
-    /// The steps at the place are of the same thing on both sides, as far as the cause
-    /// goes: what differs in them can be shown.
+    /// Whether the steps of both sides correspond, so that their members can be compared.
     pub fn has_counterparts(&self) -> bool {
         let is_moved = matches!(
             self,
@@ -170,15 +169,15 @@ impl Cause {
 /// Why the recording of a side proves nothing at the step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An entry is no JSON to its end.
+    /// The JSON of an entry ends too early.
     Truncated {
         /// Its number among the slog's lines.
         line: u64,
     },
-    /// The entries of the crank cannot follow one another so; in the words of their
+    /// The entries of the crank cannot follow each other. The text says why, in the words of the
     /// vocabulary.
     Structure(String),
-    /// The number of a crank does not follow from the one before.
+    /// The number of the crank does not follow from the crank before it.
     CrankNumber {
         /// The crank.
         crank: u64,

@@ -1,25 +1,24 @@
-//! The activityhash as a chain: each follows from the one before and the
-//! crank's own crankhash, so a recording proves its own order.
-//! (swing-store, `emitCrankHashes`.)
+//! The activityhash is a chain: each follows from the one before and from the crank's
+//! crankhash. So a recording proves its own order. (swing-store, `emitCrankHashes`.)
 
 use haltbox_format::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// One source's chain, as far as it was read.
+/// The chain of one source, as far as it was read.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     last: Option<Digest>,
 }
 
 impl Chain {
-    /// Takes the next crank; false if it does not follow from the one before.
-    /// The first one is believed.
+    /// Takes the next crank. Returns false if its activityhash does not follow from the one
+    /// before. The first crank cannot be checked.
     pub fn follows(&mut self, crankhash: Digest, activityhash: Digest) -> bool {
         let before = self.last.replace(activityhash);
         before.is_none_or(|before| next(before, crankhash) == activityhash)
     }
 
-    /// What follows is not known to follow.
+    /// Starts anew: the next crank cannot be checked.
     pub fn forget(&mut self) {
         self.last = None;
     }
@@ -29,7 +28,7 @@ impl Chain {
         self.last
     }
 
-    /// Goes back to an earlier crank: an execution was thrown away.
+    /// Goes back to an earlier crank, because an execution was discarded.
     pub fn go_back(&mut self, to: Option<Digest>) {
         self.last = to;
     }

@@ -3,15 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// Changes that are told.
+/// Limit of the changes that are listed.
 const TOLD: usize = 12;
-/// Characters of a value that are told, around the difference.
+/// Limit of the characters of a value that are shown, around the difference.
 const SHOWN: usize = 160;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Where, as `ksr[1].body`; empty for the whole entry.
+    /// Path of the member, such as `ksr[1].body`; empty for the whole entry.
     pub path: String,
     /// The value on side A; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ fn change(path: String, a: Option<&Value>, b: Option<&Value>) -> Change {
     }
 }
 
-/// At most 160 characters of a text, around its character number `at`.
+/// At most 160 characters of a text, around character `at`, with `…` where it was cut.
 pub fn elide(text: &str, at: usize) -> String {
     let length = text.chars().count();
     if length <= SHOWN {
@@ -93,8 +93,8 @@ pub fn elide(text: &str, at: usize) -> String {
     format!("{}{middle}{}", mark(from > 0), mark(from + SHOWN < length))
 }
 
-/// Whether an entry holds a whole number that JSON writers of JavaScript
-/// cannot have kept exactly.
+/// Whether an entry holds a whole number above 2^53, which a JavaScript JSON writer cannot
+/// keep exactly.
 pub fn has_lossy_number(entry: &[u8]) -> bool {
     fn lossy(value: &Value) -> bool {
         match value {

@@ -1,4 +1,4 @@
-//! The first difference of two recordings: the step, and the class of the fault.
+//! Finds the first difference of two recordings: the step, and the class of the fault.
 
 use haltbox_model::{Profile, SlogRules, json};
 
@@ -17,28 +17,29 @@ use crate::vocabulary::{Numbers, RequestTarget, Role, Vocabulary, entry};
 /// The first difference: its cause, and the step on both sides.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// What differs.
+    /// What differs, and so which class it is.
     pub cause: Cause,
-    /// What of each recording proves nothing here; then the cause stands for nothing.
+    /// Per side, why the recording proves nothing here. If either is set, the cause counts for
+    /// nothing: a damaged recording must not accuse a node.
     pub faults: [Option<Fault>; 2],
-    /// The step on each side.
+    /// The step on each side; `None` where the side has no step there.
     pub steps: [Option<Entry>; 2],
     /// Entries of the unit before the step, on each side.
     pub leading: [Vec<Entry>; 2],
-    /// Entries behind it.
+    /// Entries behind the step, on each side.
     pub trailing: [Vec<Entry>; 2],
-    /// The side whose step gives the place its numbers.
+    /// The side whose step gives the location its numbers.
     pub numbered_by: Side,
     /// The numbers of that step.
     pub numbers: Numbers,
-    /// Its type.
+    /// The type of that step.
     pub kind: String,
-    /// Its role.
+    /// The role of that step.
     pub role: Role,
 }
 
 impl Difference {
-    /// The class of the fault.
+    /// The class of the fault. `Insufficient` if a recording is damaged here.
     pub fn verdict(&self) -> Verdict {
         match self.is_broken() {
             true => Verdict::Insufficient,
@@ -46,25 +47,24 @@ impl Difference {
         }
     }
 
-    /// A recording is broken here.
+    /// Whether a recording is damaged at the step.
     pub fn is_broken(&self) -> bool {
         self.faults.iter().any(Option::is_some)
     }
 
-    /// The step stands on this side only.
+    /// The side that alone has the step.
     pub fn inserted_on(&self) -> Option<Side> {
         self.cause.inserted_on().filter(|_| !self.is_broken())
     }
 
-    /// The two steps, where they are one another's counterparts: what differs in them can
-    /// be shown.
+    /// The two steps, if they correspond to each other, so that their members can be compared.
     pub fn counterparts(&self) -> Option<[&Entry; 2]> {
         let both = counterparts(&self.steps)?;
         self.cause.has_counterparts().then_some(both)
     }
 }
 
-/// Two steps of one type.
+/// Both steps, if they are of one type.
 fn counterparts(steps: &[Option<Entry>; 2]) -> Option<[&Entry; 2]> {
     let [Some(a), Some(b)] = steps else {
         return None;
@@ -72,27 +72,27 @@ fn counterparts(steps: &[Option<Entry>; 2]) -> Option<[&Entry; 2]> {
     (entry::type_of(&a.line) == entry::type_of(&b.line)).then_some([a, b])
 }
 
-/// An entry without something that shifts.
+/// Removes from an entry what shifts when steps before it are added or left out.
 type Form = fn(&(dyn Vocabulary + 'static), &[u8]) -> Vec<u8>;
 
-/// Everything that the class of a parting is told by.
+/// Everything that decides the class of a parting.
 pub struct ClassifyInput<'a> {
-    /// How entries are read.
+    /// The profile of both recordings.
     pub profile: &'a Profile,
-    /// What they mean.
+    /// What entries mean.
     pub vocabulary: &'static dyn Vocabulary,
-    /// They are compared by their values.
+    /// Compare entries by their JSON values instead of their bytes.
     pub by_value: bool,
-    /// Where the traces part.
+    /// The place where the traces part.
     pub parting: &'a Parting,
-    /// The entries there.
+    /// The entries there, by side.
     pub evidence: [&'a Evidence; 2],
-    /// What each side told in all.
+    /// What each side covers.
     pub sides: [&'a Coverage; 2],
 }
 
 impl ClassifyInput<'_> {
-    /// What differs first.
+    /// Finds the first difference.
     pub fn judge(&self) -> Difference {
         let (index, cause) = self.first_difference();
         let steps = self.steps_at(index);
@@ -120,27 +120,27 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// The entries at a place of the units, where these have some.
+    /// The entries at this index of the two units.
     fn steps_at(&self, index: usize) -> [Option<Entry>; 2] {
         self.evidence
             .map(|evidence| evidence.unit.get(index).cloned())
     }
 
-    /// The crank around the step, for entries that do not name it.
+    /// The crank that holds the step, for entries that do not name it.
     fn crank_of(&self, side: Side) -> Option<u64> {
         self.units()[side.index()]?.crank()
     }
 
-    /// What differs here differs in bytes alone: another JSON writer, or an older
-    /// kernel that writes no hashes.
+    /// Whether the first difference is one of bytes and not of values: another JSON writer, or an
+    /// older kernel that writes no hashes. Such a difference accuses nobody.
     pub fn is_equal_by_value(&self) -> bool {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let other = a.iter().zip(b).find(|(x, y)| !self.same(x, y));
         other.is_some_and(|(x, y)| self.same_by_value(x, y))
     }
 
-    /// Of a crank that a side does not have to its end: some entry that both have
-    /// says another thing.
+    /// Whether some entry that both sides have of this crank differs. Used where one side does not
+    /// have the crank to its end.
     pub fn differs_in_part(&self) -> bool {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let mut pairs = a.iter().zip(b);
@@ -159,7 +159,7 @@ impl ClassifyInput<'_> {
         ]
     }
 
-    /// The place in the units, and what differs there.
+    /// The index in the units, and what differs there.
     fn first_difference(&self) -> (usize, Cause) {
         let both_cranks = self
             .units()
@@ -194,8 +194,8 @@ impl ClassifyInput<'_> {
         (equal, cause)
     }
 
-    /// What differs at the crank's end is what it wrote: one that is not told is not
-    /// another one.
+    /// Whether both crank ends have a crankhash, and these differ. A missing crankhash is not a
+    /// difference: older kernels write none.
     fn other_crankhash(&self, steps: [Option<&Entry>; 2]) -> bool {
         let hashes = steps.map(|step| {
             let step = step.zip(self.rules());
@@ -205,7 +205,7 @@ impl ClassifyInput<'_> {
         one.zip(other).is_some_and(|(one, other)| one != other)
     }
 
-    /// The crank's own message differs.
+    /// The message that the crank delivers differs.
     fn routing(&self, steps: [Option<&Entry>; 2]) -> Cause {
         if self.is_same_without(steps, "crankNum") {
             return Cause::CrankNumber;
@@ -221,7 +221,7 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// Two steps are equal but for a member.
+    /// Whether two steps are equal apart from one member.
     fn is_same_without(&self, steps: [Option<&Entry>; 2], member: &str) -> bool {
         let [one, other] = steps.map(|step| {
             let mut text = step.map_or(Vec::new(), |entry| self.canonical(&entry.line));
@@ -231,7 +231,7 @@ impl ClassifyInput<'_> {
         one == other
     }
 
-    /// The same vat was written down at the same place, with another ID.
+    /// Whether the same vat was saved at the same position, with another snapshot ID.
     fn is_snapshot(&self, steps: [Option<&Entry>; 2]) -> bool {
         let id = self.vocabulary.snapshot_id();
         id.is_some_and(|id| self.is_same_without(steps, id))
@@ -244,7 +244,8 @@ impl ClassifyInput<'_> {
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
         };
         let [a, b] = of(<dyn Vocabulary>::without_numbers);
-        // Steps that differ in references alone are told apart by these.
+        // Numbers inside references may shift too, so they are ignored first. Steps that differ
+        // only in such references need them to be told apart.
         let [told_a, told_b] = of(<dyn Vocabulary>::without_own_numbers);
         if moved(&a, &b) || moved(&told_a, &told_b) {
             return Cause::StepsReordered;
@@ -263,8 +264,7 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// The side that has more steps here, and how many, if those behind them stand
-    /// on both.
+    /// The side that has more steps here and how many, if the steps behind them are equal.
     fn inserted_steps(&self, a: &[Vec<u8>], b: &[Vec<u8>]) -> Option<(Side, usize)> {
         if let Some(side) = inserted_steps(a, b) {
             return Some((side, a.len().abs_diff(b.len())));
@@ -276,9 +276,8 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// What is left of a crank from an entry on, in a form without numbers, its
-    /// end and the results of its deliveries left out: they follow from the
-    /// steps.
+    /// The entries of a crank from an index on, in a form without numbers. Leaves out the crank's
+    /// end and the results of its deliveries, because they follow from the steps.
     fn loose_steps(&self, lines: &[Entry], from: usize, form: Form) -> Vec<Vec<u8>> {
         let rest = lines.iter().skip(from);
         let steps = rest
@@ -288,7 +287,7 @@ impl ClassifyInput<'_> {
             .collect()
     }
 
-    /// How the blocks stand from here on, by what their units say without numbers.
+    /// How the blocks differ from here on, by the digests of their units without numbers.
     fn list_difference(&self) -> ListDifference {
         let [a, b] = [0, 1].map(|side| {
             let (_, at) = self.blocks()[side];
@@ -327,7 +326,7 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// The same read gave something else.
+    /// Whether the same read gave another value.
     fn is_same_read(&self) -> bool {
         let [Some(a), Some(b)] = self.evidence.map(|evidence| evidence.unit.first()) else {
             return false;
@@ -338,7 +337,7 @@ impl ClassifyInput<'_> {
             .is_same_read(&self.canonical(&a.line), &self.canonical(&b.line))
     }
 
-    /// The store of which both tell the root.
+    /// The store, if both steps are roots of it.
     fn other_root(&self) -> Option<String> {
         let [a, b] = self.evidence.map(|evidence| {
             let entry = evidence.unit.first()?;
@@ -347,7 +346,8 @@ impl ClassifyInput<'_> {
         a.filter(|a| Some(a) == b.as_ref())
     }
 
-    /// A side's block leaves under some key what the other's does not.
+    /// Whether a step is a value that the block leaves under a key. These entries list what the
+    /// block changed in the end.
     fn is_left_otherwise(&self) -> bool {
         let mut entries = self.evidence.iter().filter_map(|side| side.unit.first());
         entries.any(|entry| self.vocabulary.leaves(&entry.line))
@@ -366,14 +366,14 @@ impl ClassifyInput<'_> {
         Cause::LeftKey(match (&of_a, &of_b) {
             (Some(_), None) => Side::A,
             (Some(_), Some(_)) if on_both == (false, true) => Side::A,
-            // Both have a key that the other does not change: the same one is told
-            // whichever source was named first.
+            // Each side changes a key that the other one does not. The smaller key is named, so
+            // that the result does not depend on which source was named first.
             (Some(a), Some(b)) if on_both == (false, false) && a < b => Side::A,
             _ => Side::B,
         })
     }
 
-    /// The side that alone has writes to what the step tells the root of.
+    /// The side that alone has writes to the store whose root the step records.
     fn writer_of_root(&self) -> Option<Side> {
         match self.blocks().map(|(block, at)| block.writes_to_root(at)) {
             [true, false] => Some(Side::A),
@@ -395,8 +395,8 @@ impl ClassifyInput<'_> {
             (ListDifference::Moved, [false, false]) => Cause::EntriesReordered,
             (ListDifference::Moved, _) if roles == [Role::Input; 2] => Cause::InputsReordered,
             (ListDifference::Moved, _) => Cause::TriggersReordered,
-            // What follows from an input differs too: that it has no counterpart
-            // does not make it one of the input.
+            // What follows from an input differs too. That a step has no counterpart does not mean
+            // that it belongs to the input.
             (ListDifference::Other, [true, false]) => self.more_on(Side::A, 1, steps),
             (ListDifference::Other, [false, true]) => self.more_on(Side::B, 1, steps),
             (ListDifference::Other, [true, true]) => self.other_trigger(steps),
@@ -404,7 +404,7 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// What came from outside the kernel is not the same on the two sides.
+    /// A step from outside the kernel differs.
     fn other_trigger(&self, steps: &[Option<Entry>; 2]) -> Cause {
         let [body_a, body_b] = self.units().map(body);
         let carried = [(Side::A, body_a), (Side::B, body_b)]
@@ -422,7 +422,7 @@ impl ClassifyInput<'_> {
             let find = |entry: &Entry| json::find(&entry.line, name.as_bytes()).map(<[u8]>::to_vec);
             find(a) == find(b)
         };
-        // The same poll: what it found is the kernel's own.
+        // The poll is the same, so the kernel itself found something else.
         let is_same_poll = |steps| is_same(steps, "blockTime") && is_same(steps, "blockHeight");
         match counterparts(steps).is_some_and(is_same_poll) {
             true => Cause::PollResult,
@@ -430,7 +430,7 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// A side has more here.
+    /// One side has more here.
     fn more_on(&self, side: Side, count: usize, steps: &[Option<Entry>; 2]) -> Cause {
         let unit = self.units()[side.index()];
         let own = steps[side.index()].as_ref();
@@ -449,8 +449,8 @@ impl ClassifyInput<'_> {
         Cause::Extra { side, count, of }
     }
 
-    /// The height to which the other side carried an input over that this side ran
-    /// here: more of its body there than here, later.
+    /// The height at which the other side ran an input that this side ran here. Both must hold:
+    /// this side has more of its body here, and the other side has more later.
     fn carried_to(&self, side: Side, body: UnitDigest) -> Option<u64> {
         let lists = self
             .blocks()
@@ -471,7 +471,8 @@ impl ClassifyInput<'_> {
 
     // ---- damage ----
 
-    /// A recording whose own structure breaks at the step proves nothing there.
+    /// Per side, why the recording proves nothing at the step. For a hash that differs alone,
+    /// damage is the finding and no reason to dismiss it.
     fn faults(&self, index: usize, cause: &Cause) -> [Option<Fault>; 2] {
         match cause.verdict() {
             Verdict::HashOnly => [None, None],
@@ -503,7 +504,8 @@ impl ClassifyInput<'_> {
         number_jump(block, at).or_else(|| self.chain_fault(side))
     }
 
-    /// The chain breaks on this side alone at the next crank from the parting on.
+    /// Whether the chain of activityhashes breaks on this side alone, at the next crank from the
+    /// parting on.
     fn chain_fault(&self, side: usize) -> Option<Fault> {
         let breaks = [0, 1].map(|side| {
             let (block, at) = self.blocks()[side];
@@ -563,7 +565,8 @@ impl ClassifyInput<'_> {
         }
     }
 
-    /// Equal as far as both tell: a hash that a side does not write is not another.
+    /// Whether two entries are equal in all values that both sides write. A hash that one side
+    /// does not write is not a difference.
     fn same_by_value(&self, a: &Entry, b: &Entry) -> bool {
         let [one, other] =
             [a, b].map(|entry| values::normal(&self.canonical(&entry.line)).into_owned());
@@ -584,20 +587,21 @@ impl ClassifyInput<'_> {
     }
 }
 
-/// Entries before the one at a place of the unit.
+/// Entries before this index of the unit.
 fn leading(evidence: &Evidence, index: usize) -> Vec<Entry> {
     let own = evidence.unit.iter().take(index);
     evidence.before.iter().chain(own).cloned().collect()
 }
 
-/// Entries behind it.
+/// Entries behind this index.
 fn trailing(evidence: &Evidence, index: usize) -> Vec<Entry> {
     let own = evidence.unit.iter().skip(index + 1);
     own.chain(&evidence.after).cloned().collect()
 }
 
-/// The side whose step gives the place its numbers: the one that the cause is about, else
-/// the one that has a step, and of two the same one whichever source was named first.
+/// The side whose step gives the location its numbers: the side that the cause is about, else
+/// the side that has a step. If both have one, the smaller step decides, so that the result
+/// does not depend on which source was named first.
 fn numbered_by(vocabulary: &dyn Vocabulary, steps: &[Option<Entry>; 2], cause: &Cause) -> Side {
     if let Some(side) = cause.side()
         && steps[side.index()].is_some()
@@ -635,7 +639,7 @@ fn answer(asked: RequestTarget) -> Cause {
     }
 }
 
-/// The same entries on both sides, not in the same order.
+/// Whether both lists have the same entries in another order.
 fn moved(a: &[Vec<u8>], b: &[Vec<u8>]) -> bool {
     let (mut one, mut other): (Vec<_>, Vec<_>) = (a.iter().collect(), b.iter().collect());
     one.sort_unstable();
@@ -643,7 +647,7 @@ fn moved(a: &[Vec<u8>], b: &[Vec<u8>]) -> bool {
     a != b && one == other
 }
 
-/// The side that has more steps, if leaving those out makes the rest equal.
+/// The side that has more steps, if the rest is equal without them.
 fn inserted_steps(a: &[Vec<u8>], b: &[Vec<u8>]) -> Option<Side> {
     let (long, short, side) = match a.len().cmp(&b.len()) {
         std::cmp::Ordering::Greater => (a, b, Side::A),
@@ -668,7 +672,8 @@ fn count(list: &[UnitDigest], body: UnitDigest) -> usize {
     list.iter().filter(|found| **found == body).count()
 }
 
-/// The crank's number does not follow from the crank before it in its run.
+/// Whether the crank's number does not follow from the crank before it in its run. Then the
+/// recording lost cranks.
 fn number_jump(block: &BlockTrace, at: usize) -> Option<Fault> {
     let crank = block.units.get(at)?.crank()?;
     let before = block.units.get(at.checked_sub(1)?)?.crank()?;

@@ -6,7 +6,7 @@ use super::pair::{Agreement, Comparison, Coverage, HeightRow};
 use super::recording::Recording;
 use super::side::{Side, Who};
 
-/// Why two recordings cannot be compared.
+/// Why two recordings cannot be compared; `None` if they can.
 pub(super) fn incomparable(
     a: &Recording,
     b: &Recording,
@@ -51,11 +51,12 @@ fn by_content(a: &Recording, comparison: &Comparison) -> Option<Incomparable> {
     })
 }
 
-/// Digests are of bytes that the other recording may not have.
+/// A fingerprint holds digests of bytes. A recording that was rewritten, or whose sender
+/// dropped entries, does not have these bytes, so a difference would prove nothing.
 fn by_digests(a: &Recording, b: &Recording, comparison: &Comparison) -> Option<Incomparable> {
     let prints = [a, b].map(|recording| recording.source.is_fingerprint());
     let [one, other] = comparison.sides.each_ref();
-    // The side that is one of these, beside a fingerprint.
+    // The side for which `is` holds while the other side is a fingerprint.
     let beside = |is: [bool; 2]| {
         let sides = (prints[0] && is[1]) || (prints[1] && is[0]);
         sides.then(|| if is[0] { Side::A } else { Side::B })

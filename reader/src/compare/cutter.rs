@@ -24,15 +24,15 @@ use crate::vocabulary::{
     Entry, EntryOrder, Fault, Role, StepTracker, TrackedStep, Vocabulary, entry,
 };
 
-/// Canonical bytes gathered before they are hashed.
+/// Canonical bytes that are gathered before they are hashed.
 const BATCH: usize = 64 << 10;
-/// Chain breaks and holes that are told one by one.
+/// Limit of the list of chain breaks of a block, and of the holes of a source.
 const TOLD: usize = 100;
 
-/// Replayed deliveries that are remembered.
+/// Limit of the replayed deliveries that are remembered.
 const REPLAYS: usize = 1 << 20;
 
-/// Streams of one recording whose names are told.
+/// Limit of the streams of one recording whose names are kept.
 const STREAMS: usize = 1024;
 
 /// Cuts the lines of a source into blocks and units.
@@ -60,14 +60,14 @@ pub struct Cutter<'a> {
     durable: Durable,
     started: bool,
     bootstrapped: bool,
-    /// The profile is one whose host's JSON writer is known.
+    /// The profile is a built-in one, so the host's JSON writer is known.
     writer_known: bool,
-    /// Only the lines tell in which order they were written.
+    /// The source does not prove the order of its lines: only the lines themselves show it.
     untold: bool,
     attempts: Attempts,
     step_tracker: Option<Box<dyn StepTracker>>,
     roots: Roots,
-    /// An execution that ended: what follows may tell its AppHash, or throw it away.
+    /// An execution that ended and waits. The following lines may give its AppHash, or discard it.
     ended: Option<BlockTrace>,
     batch: Vec<u8>,
 }
@@ -77,40 +77,41 @@ struct OpenCrank {
     hasher: Hasher,
 }
 
-/// Whether the entry right behind a block's beginning is here, which tells its inputs.
+/// Whether the entry directly behind the block's begin entry is recorded. It holds the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Second {
-    /// It is not, and what comes is not it.
+    /// It is missing, and the next entry is not it.
     Missing,
-    /// It comes next.
+    /// The next entry is it.
     Next,
     Seen,
 }
 
-/// Whether the line before stood there already.
+/// Whether the lines just read are repeated lines that an earlier part of the source has too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RepeatedLines {
     None,
-    /// It did, and not the one before it: a trigger or an input can come once more.
+    /// One repeated line, and the line before it is not repeated. A trigger or an input may come
+    /// twice by itself.
     Alone,
-    /// It is of a part that stands there twice.
+    /// The line belongs to a repeated part.
     Part,
 }
 
-/// How much of a source is worked out.
+/// How much of a source is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Digests of all units.
+    /// The digests of all units.
     Digests,
-    /// Only which line belongs where: digests are those of nothing.
+    /// Only which line belongs to which unit. The digests are those of empty input.
     Places,
 }
 
-/// Reads a source to its end, or until `sink` has enough.
+/// Reads a source to its end, or until `sink` returns false. A source whose profile has no
+/// slog gives no blocks and no error.
 ///
 /// # Errors
-/// What reading gives; a profile that reads no slog is none of them: there are
-/// no blocks then.
+/// An error from reading the source.
 pub fn read(recording: &Recording, depth: Depth, sink: &mut dyn TraceSink) -> io::Result<Summary> {
     if let Source::Fingerprint(fingerprint) = &recording.source {
         return fingerprint.read(sink);
@@ -175,7 +176,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Takes the next line; false if `sink` has enough.
+    /// Takes the next line. Returns false once `sink` has enough.
     fn line(&mut self, line: &Line<'_>, sink: &mut dyn TraceSink) -> bool {
         self.summary.lines += u64::from(line.newline || line.whole);
         if line.whole && self.repeats.is_repeat(line.bytes) {
@@ -190,12 +191,12 @@ impl<'a> Cutter<'a> {
             self.hole("an entry that was split or cut off", sink);
             return true;
         }
-        // Half an entry is none: it would differ from the whole one.
+        // A cut entry would differ from the whole one, so it counts as missing.
         if !line.newline && json::members(line.bytes).any(|member| member.is_err()) {
             self.hole("the last entry is cut off", sink);
             return true;
         }
-        // Another writer may have written heights and numbers otherwise.
+        // A different JSON writer may have formatted heights and numbers differently.
         let plain = self.open_block.is_some() && line.wrapped.is_none();
         let told = plain.then(|| self.rules.told(line.bytes));
         let bytes = told.as_deref().unwrap_or(line.bytes);
@@ -247,13 +248,14 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// The sender of a line writes every entry: one that leaves entries out tells no
-    /// course.
+    /// Whether the order of the line's entries can be checked. A sender that drops entries leaves
+    /// gaps in the order, which would look like disorder.
     fn tells_course(&self, line: &Line<'_>) -> bool {
         self.open_block.is_none() && line.wrapped.is_none()
     }
 
-    /// What has its own numbers is out of course where it stands twice.
+    /// Whether the entry has a number of its own. A numbered entry that comes twice is out of
+    /// order, and the order check reports it.
     fn is_placed(&self, line: &Line<'_>, role: Role) -> bool {
         self.tells_course(line) && self.vocabulary.is_numbered(role)
     }
@@ -270,13 +272,15 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Whether another writer wrote a canonical entry.
+    /// Notes whether another writer wrote a canonical entry, and whether a begin or end entry
+    /// could not be read.
     fn note_writer(&mut self, line: &Line<'_>, role: Role, events: &[Event]) {
         self.summary.rewritten |= self.is_rewritten(line);
         self.summary.unread |= matches!(role, Role::Begin | Role::End) && events.is_empty();
     }
 
-    /// Once is enough, and who reads places has read digests before.
+    /// One rewritten entry is enough to know. The pass for places always follows a pass for
+    /// digests, which has checked already.
     fn is_rewritten(&self, line: &Line<'_>) -> bool {
         let asked = self.depth == Depth::Digests && !self.summary.rewritten;
         asked
@@ -287,8 +291,8 @@ impl<'a> Cutter<'a> {
             }
     }
 
-    /// Takes what a canonical entry says of its block: whether more is wanted, the
-    /// height that ends with it, and the crank that does.
+    /// Takes the events of a canonical entry. Returns whether `sink` wants more, the height that
+    /// ends with the entry, and the hashes of the crank that ends with it.
     fn follow(
         &mut self,
         events: Vec<Event>,
@@ -321,7 +325,7 @@ impl<'a> Cutter<'a> {
         (more, end, crank_end)
     }
 
-    /// Whether an entry counts beside a sender that leaves entries out.
+    /// Whether an entry counts in a comparison with a sender that drops entries.
     fn counts(&mut self, entry: &[u8], wrapped: bool) -> bool {
         let countability = self
             .open_block
@@ -337,7 +341,8 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// An entry is missing somewhere in the open block.
+    /// Notes that an entry is missing somewhere in the open block. The whole block is then
+    /// uncovered.
     fn lack(&mut self, why: &str) {
         let first = self.open.holes.is_empty();
         if first && !why.is_empty() && self.summary.holes.len() < TOLD {
@@ -347,15 +352,16 @@ impl<'a> Cutter<'a> {
         self.miss_second();
     }
 
-    /// Something is missing here: if that is right behind the block's beginning, what comes
-    /// next may be another block's.
+    /// Notes that something is missing here. Directly behind the block's begin entry, the next
+    /// entry may belong to another block, so it is not taken for the inputs.
     fn miss_second(&mut self) {
         if self.second == Second::Next {
             self.second = Second::Missing;
         }
     }
 
-    /// A line that stood there already, and is not executed again.
+    /// Whether a line repeats an earlier part of the source. A repeated begin entry or process
+    /// start does not count: the node may really execute the height again.
     fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
         let resent_lines = self.resent_lines.is_resent(text, role.is_from_outside());
         let begins = events.iter().find_map(|event| match event {
@@ -372,8 +378,8 @@ impl<'a> Cutter<'a> {
         resent_lines && begins.is_none()
     }
 
-    /// Parts of a recording that stand there twice: which of the two stands where it was
-    /// written nobody knows, nor what was stored when it was.
+    /// Handles parts that the source has twice. Nobody knows which of the two is in its place, nor
+    /// what was committed when it was written, so all knowledge of earlier state is dropped.
     fn place_again(&mut self, resent_lines: bool, line: &[u8], sink: &mut dyn TraceSink) {
         let before = std::mem::replace(&mut self.again, RepeatedLines::None);
         if resent_lines || before != RepeatedLines::None {
@@ -396,7 +402,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// An entry cannot stand where it does.
+    /// Handles an entry that cannot be where it is.
     fn out_of_course(&mut self, fault: Fault, events: &[Event], sink: &mut dyn TraceSink) {
         let begins = events.iter().find_map(|event| match event {
             Event::Begin {
@@ -411,7 +417,8 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Entries do not stand here as the kernel wrote them.
+    /// Marks the open block as disordered: its entries are not in the order in which the kernel
+    /// wrote them. Units behind the last sound one are not compared.
     fn broken(&mut self, fault: Fault, sink: &mut dyn TraceSink) {
         self.resent_lines.lose_height();
         let text = match self.height {
@@ -429,16 +436,15 @@ impl<'a> Cutter<'a> {
         self.open.fault.get_or_insert(fault.why);
     }
 
-    /// Units up to the last one whose number or height tells that it stands where it
-    /// was written.
+    /// Number of units up to the last one whose number or height proves that it is in its place.
     fn numbered(&self) -> usize {
         let tells = |unit: &Unit| matches!(unit.what, What::Crank { .. } | What::RunStart);
         let last = self.open.units.iter().rposition(tells);
         last.map_or(0, |last| last + 1)
     }
 
-    /// What stands before a block's beginning is of another one, or of nobody knows
-    /// which: then the beginning may be missing.
+    /// Entries before the begin entry belong to another block, or to an unknown one. In the second
+    /// case the beginning of this block may be missing.
     fn stray(&mut self, height: u64, fault: Fault, sink: &mut dyn TraceSink) {
         self.close_crank(None);
         let other = self.height.is_some_and(|open| open != height);
@@ -454,7 +460,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// What was executed is made durable, or thrown away.
+    /// Takes a commit, which makes an execution durable, or an abort, which discards it.
     fn settle(&mut self, event: Event, sink: &mut dyn TraceSink) {
         match event {
             Event::Commit { height, app_hash } => {
@@ -475,7 +481,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// An execution that its host threw away is none of the block's.
+    /// An execution that its host discarded is not an execution of the block.
     fn forget_aborted(&mut self, height: u64) {
         if self.step_tracker.is_none() {
             return;
@@ -493,19 +499,19 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Hands on the execution that ended, if it still waits.
+    /// Passes on the execution that ended, if one waits.
     fn hand_on(&mut self, sink: &mut dyn TraceSink) -> bool {
         let ended = self.ended.take();
         ended.is_none_or(|block| self.hand_out(block, sink))
     }
 
-    /// The last commit is where the next execution goes on from.
+    /// Discards the open execution: the next one continues from the last commit.
     fn throw_away(&mut self, sink: &mut dyn TraceSink) {
         self.chain.go_back(self.durable.chain());
         sink.durability(Durability::Discarded);
     }
 
-    /// Node-local entries: a process that starts throws the open execution away.
+    /// Takes a node-local entry. A process start discards the open execution.
     fn local(&mut self, line: &[u8], events: Vec<Event>, sink: &mut dyn TraceSink) -> bool {
         let mut more = true;
         for event in events {
@@ -525,7 +531,7 @@ impl<'a> Cutter<'a> {
         more
     }
 
-    /// What was open will not be finished.
+    /// Drops the open execution: nothing will finish it.
     fn abandon(&mut self, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
         self.entry_order.starts_anew();
@@ -542,8 +548,8 @@ impl<'a> Cutter<'a> {
         more
     }
 
-    /// A block begins. Early entries belong to a block whose own first entry
-    /// is still to come, or is not there.
+    /// Begins a block. Early entries belong to a block whose own begin entry comes later, or is
+    /// missing.
     fn begin(&mut self, height: u64, early: bool, at: u64, sink: &mut dyn TraceSink) -> bool {
         let wanted = self.hand_on(sink);
         if self.started {
@@ -587,9 +593,10 @@ impl<'a> Cutter<'a> {
         more
     }
 
-    /// The recording began inside an execution, and the node died in it: the block
-    /// begins once more. Work that prepares a block begins with an input, and what a host
-    /// does before its first block runs no crank: both are the block's own.
+    /// Handles a recording that begins inside an execution in which the node died, so that the
+    /// block begins again here. The rest must not count as part of the new execution. Two cases
+    /// are not such a rest: work that prepares a block begins with an input, and work of a host
+    /// before its first block runs no crank. Both belong to the block.
     fn begins_behind_a_rest(&mut self, sink: &mut dyn TraceSink) {
         self.close_crank(None);
         let units = &self.open.units;
@@ -603,7 +610,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// The open execution goes to nobody; its lines are not those of the next one.
+    /// Drops the open execution without passing it on. Its lines get an ordinal of their own.
     fn forget_open(&mut self) {
         self.ordinal += u64::from(!self.open.units.is_empty());
         self.open = BlockTrace::default();
@@ -620,7 +627,7 @@ impl<'a> Cutter<'a> {
             .for_each(|durability| sink.durability(durability));
     }
 
-    /// The kernel runs: what stands of this height already is executed again.
+    /// The kernel runs: if this height has already been executed, it is executed again.
     fn executed(&mut self, sink: &mut dyn TraceSink) {
         self.open.executed = true;
         let height = self.height.unwrap_or(0);
@@ -631,7 +638,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Nothing that was known before is known to hold from here on.
+    /// Drops all knowledge of earlier state: from here on nothing of it is certain.
     fn lose_track(&mut self, sink: &mut dyn TraceSink) {
         self.chain.forget();
         self.durable = Durable::default();
@@ -680,7 +687,8 @@ impl<'a> Cutter<'a> {
         if self.by_value {
             let mut value = values::normal(&self.batch[before..]).into_owned();
             if ends_crank {
-                // Compared by itself: a kernel that writes none has not another one.
+                // The crankhash is compared separately. An older kernel that writes no hashes does
+                // not differ because of that.
                 value = entry::without_hashes(&value);
             }
             self.batch.truncate(before);
@@ -710,7 +718,7 @@ impl<'a> Cutter<'a> {
         });
     }
 
-    /// A crank ended: does its activityhash follow from the one before?
+    /// Checks at the end of a crank whether its activityhash follows from the crank before.
     fn link(&mut self, number: u64, end: CrankEnd) {
         self.summary.cranks += 1;
         let hashless = end.crankhash.is_none() || end.activityhash.is_none();
@@ -728,14 +736,14 @@ impl<'a> Cutter<'a> {
             self.open.breaks.push(ChainBreak {
                 unit: self.open.units.len(),
                 crank: number,
-                // The start of a run may be among what its sender left out.
+                // The sender may have dropped the entry that starts the run.
                 in_run: self.cranks_in_run && self.open_block.is_none(),
             });
         }
         self.cranks_in_run = true;
     }
 
-    /// An entry outside cranks.
+    /// Takes an entry outside cranks.
     fn single(&mut self, line: &[u8]) {
         let mut text = Vec::new();
         self.rules.canonical().cut_canonical(line, &mut text);
@@ -764,7 +772,7 @@ impl<'a> Cutter<'a> {
                 What::Entry
             }
             _ => {
-                // The inputs stand right behind the beginning.
+                // The inputs are in the entry directly behind the begin entry.
                 let is_second = self.open.units.len() == 1 && self.second == Second::Next;
                 if is_second {
                     self.second = Second::Seen;
@@ -780,7 +788,8 @@ impl<'a> Cutter<'a> {
         self.open.units.push(Unit { digest, what });
     }
 
-    /// A step that a recording may lack, or any other entry.
+    /// Classifies an entry outside cranks: a step of a stream that not every recording has, or an
+    /// entry that all have.
     fn step(&mut self, canonical: &[u8]) -> What {
         let tracked = self
             .step_tracker
@@ -825,7 +834,8 @@ impl<'a> Cutter<'a> {
 
     fn end(&mut self, height: u64, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
-        // Another block's end: what is open goes by its own height, unfinished.
+        // The end entry names another height. The open execution keeps its own height and is
+        // unfinished.
         if self.open.begun && self.height.is_some_and(|open| open != height) {
             self.give(sink);
         }
@@ -835,7 +845,7 @@ impl<'a> Cutter<'a> {
         self.give(sink)
     }
 
-    /// Hands the open execution on and begins another.
+    /// Passes the open execution on and begins a new one.
     fn give(&mut self, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
         let ended = self.open.ended;
@@ -844,7 +854,7 @@ impl<'a> Cutter<'a> {
             why.into_iter().for_each(|why| self.lack(why));
         }
         let mut block = std::mem::take(&mut self.open);
-        // What would say that it is a proposal is not here.
+        // The entry that would mark it as a proposal is missing, so it may be one.
         let untold = self.step_tracker.is_some() && self.second != Second::Seen;
         block.proposed |= untold && block.begun && !block.ended;
         let Some(height) = self.height.take() else {
@@ -862,7 +872,7 @@ impl<'a> Cutter<'a> {
         self.hand_out(block, sink) && more
     }
 
-    /// Hands an execution out, and notes what is told of it.
+    /// Passes an execution to the sink, and adds it to the summary.
     fn hand_out(&mut self, mut block: BlockTrace, sink: &mut dyn TraceSink) -> bool {
         let height = block.height;
         self.roots.weigh(height, &mut block.roots);
@@ -879,7 +889,7 @@ impl<'a> Cutter<'a> {
         sink.block(block)
     }
 
-    /// Something is missing here.
+    /// Notes that something is missing at this position.
     fn hole(&mut self, why: &str, sink: &mut dyn TraceSink) {
         if self.summary.holes.len() < TOLD {
             self.summary.holes.push(why.to_owned());

@@ -1,4 +1,4 @@
-//! `haltbox diff`: reads two recordings, and says what comparing them found.
+//! `haltbox diff`: reads two recordings and returns what the comparison found.
 
 use std::io;
 
@@ -25,7 +25,7 @@ use super::streams;
 use super::verdict::Verdict;
 use crate::trace::Replayed;
 
-/// What is concluded, what weakens that, and what should be known with it.
+/// The conclusion, what weakens it, and what else the user should know.
 struct Concluded {
     conclusion: Conclusion,
     caveats: Vec<Caveat>,
@@ -45,7 +45,7 @@ impl From<Conclusion> for Concluded {
 /// Compares two sources.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub fn diff(a: &Recording, b: &Recording) -> io::Result<Finding> {
     let located = settle(a, b)?;
     let comparison = &located.comparison;
@@ -103,7 +103,7 @@ fn finding(
     }
 }
 
-/// The earliest difference decides.
+/// Draws the conclusion. The earliest difference decides; everything later is a consequence.
 fn conclude(
     recordings: [&Recording; 2],
     located: &LocatedParting,
@@ -142,7 +142,8 @@ fn conclude(
     }
 }
 
-/// What missing heights before the place mean.
+/// Adds what missing heights before the parting mean. The nodes may have diverged in a missing
+/// height, so the difference behind it accuses nobody.
 fn after_gaps(mut concluded: Concluded, parting: &Parting, comparison: &Comparison) -> Concluded {
     concluded
         .remarks
@@ -156,7 +157,8 @@ fn after_gaps(mut concluded: Concluded, parting: &Parting, comparison: &Comparis
     concluded
 }
 
-/// What the chains say of a hash that differs alone.
+/// The first break of each side's activityhash chain inside a run. It shows which side's hash
+/// is wrong.
 fn chain_breaks(comparison: &Comparison) -> impl Iterator<Item = Remark> + use<'_> {
     let sides = comparison.sides.iter().enumerate();
     sides.filter_map(|(at, side)| {
@@ -167,7 +169,7 @@ fn chain_breaks(comparison: &Comparison) -> impl Iterator<Item = Remark> + use<'
     })
 }
 
-/// No step differs.
+/// Draws the conclusion where no step differs.
 fn without_parting(recordings: [&Recording; 2], comparison: &Comparison) -> io::Result<Concluded> {
     let judgements = judgements::compare(recordings[0], recordings[1], comparison)?;
     let mut concluded: Concluded =
@@ -201,7 +203,7 @@ fn check_replays(
 ) -> io::Result<[Option<Replays>; 2]> {
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
     let check = |recording: &Recording, own: &Replayed, peer: &Recording| {
-        // Which delivery a replayed step is of may not be told.
+        // A sender may have dropped the entry that says which delivery a replayed step belongs to.
         if own.deliveries.is_empty() || recording.is_told() {
             return Ok(None);
         }
@@ -234,7 +236,8 @@ fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Side, Mismatch)> {
         let wrong = replays.iter().flat_map(|replays| &replays.wrong);
         wrong.map(move |mismatch| (side, mismatch))
     });
-    // What a source's own original tells is certain.
+    // A mismatch with the recording's own original is certain. One with the other recording's
+    // original may be the other node's fault.
     let first = found.min_by_key(|(_, mismatch)| {
         (
             mismatch.of_other,
@@ -260,7 +263,7 @@ fn matching_replays(replays: &[Option<Replays>; 2]) -> Vec<Remark> {
     matching.collect()
 }
 
-/// What should be known beside the conclusion, whatever it is.
+/// What the user should know besides the conclusion, whatever it is.
 fn beside(
     recordings: [&Recording; 2],
     comparison: &Comparison,
@@ -292,7 +295,7 @@ fn beside(
     Ok(remarks)
 }
 
-/// Stores whose roots differ after the height of the parting.
+/// Stores whose roots differ at the end of the height of the parting.
 fn other_roots(a: &Recording, comparison: &Comparison) -> Option<Remark> {
     let parting = comparison.parting.as_ref()?;
     let streams = &comparison.sides[0].summary.streams;
@@ -300,7 +303,7 @@ fn other_roots(a: &Recording, comparison: &Comparison) -> Option<Remark> {
     Some(Remark::Roots(parting.a.0.height, stores))
 }
 
-/// Courses that part where nothing came of it.
+/// The first place where steps differ without an effect on the outcome.
 fn steps_aside(
     a: &Recording,
     b: &Recording,
@@ -319,7 +322,7 @@ fn steps_aside(
     })))
 }
 
-/// What was told of the block that differs is not the same either.
+/// The events of the block that differs differ too.
 fn events(a: &Recording, b: &Recording, comparison: &Comparison) -> io::Result<Option<Remark>> {
     let Some(told) = &comparison.told else {
         return Ok(None);
@@ -335,7 +338,7 @@ fn steps_at(a: &Recording, b: &Recording, at: &Parting) -> io::Result<[Option<En
     Ok(evidence.map(|side| side.unit.into_iter().next()))
 }
 
-/// What only one side recorded is not compared.
+/// Streams that only one side recorded, and that are therefore not compared.
 fn only_on_one_side(comparison: &Comparison) -> impl Iterator<Item = Remark> + use<> {
     let [one, other] = comparison.sides.each_ref().map(|side| &side.summary);
     let lacking = [
@@ -346,8 +349,8 @@ fn only_on_one_side(comparison: &Comparison) -> impl Iterator<Item = Remark> + u
     lacking.map(|(side, names)| Remark::Recording(side, OfRecording::OnlyHere(names)))
 }
 
-/// Where parts of a recording stand in another order, what differs may stand elsewhere:
-/// nobody is accused of it.
+/// If parts of a recording are out of order, a difference may have another cause. So nobody is
+/// accused of it.
 fn disorder(comparison: &Comparison) -> Option<Caveat> {
     let disorder = comparison.sides.each_ref();
     let (who, why) = match disorder.map(|side| side.summary.disorder.as_ref()) {

@@ -1,5 +1,5 @@
-//! Two recordings diverge: what is concluded from the entries at the place, or from digests
-//! where there are none.
+//! Concludes from a parting: from the entries at the place, or from digests where there are no
+//! entries.
 
 use std::io;
 
@@ -24,10 +24,10 @@ use crate::fingerprint;
 use crate::trace::{BlockTrace, Unit};
 use crate::vocabulary::{Role, Vocabulary, entry};
 
-/// What is concluded from a parting whose entries are there.
+/// Concludes from a parting whose entries are available.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub(super) fn of_entries(
     recordings: [&Recording; 2],
     parting: &Parting,
@@ -43,7 +43,7 @@ pub(super) fn of_entries(
     Ok((divergence, caveats))
 }
 
-/// A read gave another value, or the block leaves one, and nothing speaks against it.
+/// Whether the class is that a value of the state differs, and no caveat weakens it.
 fn is_state(divergence: &Divergence, caveats: &[Caveat]) -> bool {
     divergence.verdict() == Verdict::State && !caveats.iter().any(Caveat::leaves_open)
 }
@@ -81,7 +81,7 @@ fn divergence(
     }
 }
 
-/// Cranks before the place in its block, of the side with more.
+/// Number of cranks before the place in its block, of the side with more.
 fn cranks_before(parting: &Parting) -> u64 {
     let before = |(block, unit): &(BlockTrace, usize)| {
         let before = block.units.iter().take(*unit);
@@ -90,7 +90,7 @@ fn cranks_before(parting: &Parting) -> u64 {
     before(&parting.a).max(before(&parting.b))
 }
 
-/// What differs between two steps that are one another's counterparts.
+/// The members that differ between two steps that correspond to each other.
 fn changes_of(difference: &Difference, profile: &Profile) -> Vec<Change> {
     let counterparts = difference.counterparts();
     counterparts.map_or(Vec::new(), |steps| {
@@ -108,8 +108,8 @@ fn canonical(entry: &Entry, profile: &Profile) -> Vec<u8> {
     text
 }
 
-/// What differs tells of a kill or of a version, and not of an execution, or not of it
-/// alone.
+/// Caveats: the difference may come from a kill or from another version, and not from the
+/// execution, or not from it alone.
 fn caution(
     [a, b]: [&Recording; 2],
     divergence: &Divergence,
@@ -132,7 +132,7 @@ fn caution(
     Ok(version.map(Caveat::Version).into_iter().collect())
 }
 
-/// Who wrote the key last that gave another value, or that is written otherwise here.
+/// Who last wrote the key whose read gave another value, or that is written differently here.
 fn last_writes(
     a: &Recording,
     b: &Recording,
@@ -167,7 +167,7 @@ fn key_read(vocabulary: &dyn Vocabulary, difference: &Difference) -> Option<Stor
     StoreKey::of_read(vocabulary, &asked.line)
 }
 
-/// The key to which both write, or the only one that does.
+/// The key that both steps write, or the only step.
 fn key_written(vocabulary: &dyn Vocabulary, difference: &Difference) -> Option<StoreKey> {
     let mut steps = difference.steps.iter().flatten();
     let written = |entry: &Entry| StoreKey::of_write(vocabulary, &entry.line);
@@ -178,7 +178,7 @@ fn key_written(vocabulary: &dyn Vocabulary, difference: &Difference) -> Option<S
     is_same.then_some(key)
 }
 
-/// What should be known beside a divergence.
+/// What the user should know besides a divergence.
 pub(super) fn remarks(
     a: &Recording,
     (divergence, caveats): (&Divergence, &[Caveat]),
@@ -208,7 +208,7 @@ pub(super) fn remarks(
     remarks
 }
 
-/// What the cause itself calls for.
+/// Remarks that belong to the cause.
 fn of_cause(vocabulary: &dyn Vocabulary, difference: &Difference) -> Vec<Remark> {
     match difference.cause {
         Cause::Snapshot => {
@@ -224,14 +224,14 @@ fn of_cause(vocabulary: &dyn Vocabulary, difference: &Difference) -> Vec<Remark>
     }
 }
 
-/// What differs at the first height may come from before.
+/// If no whole height was compared before this one, the difference may be older.
 pub(super) fn first_height(height: u64, comparison: &Comparison) -> Option<Remark> {
     let mut rows = comparison.rows.iter();
     let is_whole_before = rows.any(|row| row.height < height && row.whole);
     (!is_whole_before).then_some(Remark::FirstHeight(height))
 }
 
-/// The newest missing height before the place, of each side.
+/// The highest missing height before the place, of each side.
 pub(super) fn gaps(parting: &Parting, comparison: &Comparison) -> Vec<Remark> {
     let height = parting.a.0.height;
     let sides = comparison.sides.iter().enumerate();
@@ -244,10 +244,11 @@ pub(super) fn gaps(parting: &Parting, comparison: &Comparison) -> Vec<Remark> {
     gaps.collect()
 }
 
-/// Digests tell where, not what, and of a version that is not known here not even that.
+/// Concludes from digests. They show where the difference is, and not what it is. If the
+/// version of a kernel is unknown, they do not even show where.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub(super) fn of_digests(
     a: &Recording,
     b: &Recording,

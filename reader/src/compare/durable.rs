@@ -1,34 +1,33 @@
-//! What of an execution is durable: a node that starts again goes on from its last
-//! commit, not from the last end of a block.
+//! Tracks what is durable. A node that restarts continues from its last commit, and not from
+//! the last end of a block.
 
 use haltbox_format::Digest;
 
 use crate::trace::Durability;
 
-/// Where a node would go on from, as far as its recording was read.
+/// The state that a node would continue from, as far as its recording was read.
 #[derive(Clone, Debug, Default)]
 pub struct Durable {
-    /// The last height that was committed.
+    /// The last committed height.
     height: Option<u64>,
-    /// The activityhash then.
+    /// The activityhash at that commit.
     chain: Option<Digest>,
-    /// An execution that came to its end and was not seen to be committed.
+    /// An execution that ended without a recorded commit.
     ended: Option<u64>,
 }
 
 impl Durable {
-    /// The activityhash that an execution goes on from whose forerunner was thrown
-    /// away.
+    /// The activityhash from which an execution continues after the one before was discarded.
     pub fn chain(&self) -> Option<Digest> {
         self.chain
     }
 
-    /// An execution came to its end.
+    /// An execution ended.
     pub fn end(&mut self, height: u64) {
         self.ended = Some(height);
     }
 
-    /// What was executed is committed.
+    /// The ended execution is committed. `None` if none had ended.
     pub fn commit(&mut self, chain: Option<Digest>) -> Option<Durability> {
         let height = self.ended.take()?;
         self.height = Some(height);
@@ -36,17 +35,18 @@ impl Durable {
         Some(Durability::Committed)
     }
 
-    /// A block begins. One that follows the last says that that one was committed,
-    /// even if the entry is not there.
+    /// A block begins. If it follows the ended one, that one was committed, even without a commit
+    /// entry.
     pub fn begin(&mut self, height: u64, chain: Option<Digest>) -> Option<Durability> {
         match self.ended {
             Some(ended) if height == ended.saturating_add(1) => self.commit(chain),
-            // Either it was saved and runs again empty, or it is executed again.
+            // It was saved and runs again empty, or it is executed again. [`Durable::execute`]
+            // decides.
             Some(ended) if height == ended => None,
             Some(_) => self.lose(),
             None => {
-                // Below the last commit the node was put back, even if that block ran
-                // nothing.
+                // A block below the last commit means that the node was restored, even if the block
+                // ran nothing.
                 let next = |last: u64| height == last || Some(height) == last.checked_add(1);
                 match self.height.is_none_or(next) {
                     true => None,
@@ -68,7 +68,7 @@ impl Durable {
         }
     }
 
-    /// Heights are missing, or the node was put back to an older state.
+    /// Heights are missing, or the node was restored to an older state.
     fn lose(&mut self) -> Option<Durability> {
         *self = Durable::default();
         Some(Durability::Unknown)

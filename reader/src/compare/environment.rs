@@ -11,15 +11,15 @@ use crate::source::Source;
 /// One thing in which the environments differ.
 #[derive(Clone, Debug, Serialize)]
 pub struct EnvironmentRow {
-    /// What.
+    /// Name of the thing, such as `kernel` or `CPU`.
     pub what: String,
-    /// On side A.
+    /// Its value on side A.
     pub a: String,
-    /// On side B.
+    /// Its value on side B.
     pub b: String,
 }
 
-/// What the boxes say of their machines, where it is not the same.
+/// The environment values that both boxes have and that differ.
 pub(super) fn environment(a: &Recording, b: &Recording) -> Vec<EnvironmentRow> {
     let host = |recording: &Recording| match &recording.source {
         Source::BlackBox(bx) => bx
@@ -49,7 +49,7 @@ pub(super) fn environment(a: &Recording, b: &Recording) -> Vec<EnvironmentRow> {
             other.versions.get(name).cloned(),
         )
     }));
-    // What a side does not tell is not another thing.
+    // A value that one side does not have is not a difference.
     let both = rows.into_iter().filter_map(|(what, a, b)| {
         let (a, b) = a.zip(b)?;
         (a != b).then_some(EnvironmentRow { what, a, b })

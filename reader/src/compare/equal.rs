@@ -1,5 +1,5 @@
-//! Two recordings without a step that differs: whether they are equal, and if that is not
-//! known, why.
+//! Concludes where no step differs: whether two recordings are equal, and if that is unknown,
+//! why.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::pair::{ActivityParting, Agreement, Comparison, Coverage, HeightRow};
 use super::recording::Recording;
 use super::side::{Side, Who};
 
-/// What is concluded where no step differs.
+/// The conclusion if no step differs.
 pub(super) fn conclude(
     recordings: [&Recording; 2],
     comparison: &Comparison,
@@ -48,7 +48,7 @@ pub(super) fn conclude(
     })
 }
 
-/// All steps are equal, an activityhash is not.
+/// What it means that all steps are equal and an activityhash is not.
 fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeaning {
     if comparison.is_left_out() && has_gaps_before(comparison, activity.height) {
         return ActivityMeaning::Dropped;
@@ -61,7 +61,7 @@ fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeanin
     }
 }
 
-/// Some height before this one is not there, or nothing of it could be compared.
+/// Whether a height before this one is missing, or could not be compared.
 fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
     let missing = |side: &Coverage| side.missing.iter().any(|missing| *missing < height);
     let mut rows = comparison.rows.iter();
@@ -69,7 +69,8 @@ fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
         || rows.any(|row| row.height < height && row.agreement == Agreement::Unknown)
 }
 
-/// Something that could differ was not seen.
+/// Why it is unknown whether the recordings are equal: something that could differ was not
+/// seen.
 fn undecided(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Undecided> {
     if comparison.is_left_out() {
         return Some(dropped(comparison));
@@ -79,7 +80,7 @@ fn undecided(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Un
         .or_else(|| replaced(comparison, gone).map(Undecided::Replaced))
 }
 
-/// Senders drop entries.
+/// Describes senders that drop entries.
 fn dropped(comparison: &Comparison) -> Undecided {
     let drops = comparison.sides.each_ref();
     let in_part = |row: &&HeightRow| row.agreement == Agreement::Partial;
@@ -90,8 +91,8 @@ fn dropped(comparison: &Comparison) -> Undecided {
     }
 }
 
-/// The first height that both have and of which a side's entries do not stand as its
-/// kernel wrote them.
+/// The first height that both have and at which a side's entries are not in the order in which
+/// its kernel wrote them.
 fn inconsistent(comparison: &Comparison) -> Option<Undecided> {
     let common = |height: u64| comparison.rows.iter().any(|row| row.height == height);
     let first = comparison.sides.each_ref().map(|side| {
@@ -110,8 +111,8 @@ fn inconsistent(comparison: &Comparison) -> Option<Undecided> {
     Some(Undecided::Inconsistent { who, height, why })
 }
 
-/// A height missing in the middle, or damage, where all the rest is equal. Of several
-/// the lowest, whichever source was named first.
+/// The lowest height that a side does not have whole, in the middle of what is equal
+/// otherwise. The result does not depend on which source was named first.
 fn not_covered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Undecided> {
     let gone = |height: &u64| gone.is_some_and(|gone| gone.contains(height));
     let within = |side: &Coverage, height: &u64| {
@@ -128,14 +129,15 @@ fn not_covered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<
     };
     let missing = lacking(comparison, |side| &side.missing, &common);
     let partial = lacking(comparison, |side| &side.incomplete, &inside);
-    // At the edges of a recording a beginning or an end may be missing, and no more.
+    // At the edges of a recording only a beginning or an end may be missing. A hole inside is a
+    // gap there too.
     let holed = lacking(comparison, |side| &side.holed, &common);
     let found = [missing, partial, holed].into_iter().flatten();
     let (height, who) = found.min_by_key(|(height, who)| (*height, rank(*who)))?;
     Some(Undecided::NotCovered { who, height })
 }
 
-/// Of one height, what is shown of several sides that lack it in different ways.
+/// Decides what is shown if the sides lack the same height in different ways.
 fn rank(who: Who) -> u8 {
     match who {
         Who::One(Side::A) => 0,
@@ -144,7 +146,8 @@ fn rank(who: Who) -> u8 {
     }
 }
 
-/// The lowest height of a list that is wanted, and whose list has it.
+/// The lowest height that meets `wanted`, of the lists of both sides, and the sides whose list
+/// has it.
 fn lacking(
     comparison: &Comparison,
     of: fn(&Coverage) -> &Vec<u64>,
@@ -158,13 +161,14 @@ fn lacking(
     Some((height, Who::of(first.map(|first| first == Some(height)))))
 }
 
-/// The first height at which each side has a block of its own.
+/// The first height at which the sides have different blocks and neither side says that its
+/// own no longer stands.
 pub(super) fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<u64> {
     let mut heights = comparison.replaced.iter().copied();
     heights.find(|height| !gone.is_some_and(|gone| gone.contains(height)))
 }
 
-/// What is known of the outcome of blocks, if it is not known to be equal.
+/// What is known of the outcome of the blocks, if the outcome is not known to be equal.
 fn outcome([a, b]: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
     Dispute::of(a, b)
         .judge(comparison)
@@ -172,14 +176,14 @@ fn outcome([a, b]: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> 
         .or_else(|| unhashed([a, b], comparison))
 }
 
-/// What decides may stand in what one side alone records.
+/// One side alone records steps that may decide the outcome.
 fn one_sided(comparison: &Comparison) -> Option<Outcome> {
     let (height, of) = comparison.one_sided?;
     Some(Outcome::OneSided(height, of.named(comparison.streams())))
 }
 
-/// Digests of a host that may have traced nothing are equal, and no AppHash says that the
-/// state is too.
+/// The digests are equal, but the host may have traced nothing, and no AppHash proves that the
+/// state is equal.
 fn unhashed(recordings: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
     let height = comparison.unhashed?;
     recordings[0].vocabulary.step_tracker()?;

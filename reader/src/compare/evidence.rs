@@ -1,5 +1,5 @@
-//! The second reading of a source: the entries around the place where the
-//! traces part, which the first reading did not keep.
+//! The second reading of a source: collects the entries around a parting, which the first
+//! reading did not keep.
 
 use std::io;
 
@@ -12,12 +12,12 @@ use crate::trace::{BlockTrace, TraceSink, UnitDigest};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary, entry};
 
-/// Bytes of entries that are kept of one side.
+/// Limit of the entries that are kept of one side, in bytes.
 pub const KEPT: usize = 64 << 20;
-/// Units before the parting whose entries are kept.
+/// Number of units before the parting whose entries are kept.
 const BEFORE: usize = 2;
 
-/// An entry as it stands in the source.
+/// An entry as the source has it.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// Its bytes.
@@ -27,41 +27,40 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// It is no JSON to its end: a process that is killed while it writes leaves half a
-    /// line, and the next one goes on in it.
+    /// Whether the JSON of the entry ends too early. A process that is killed while it writes
+    /// leaves half a line, and the next process continues in it.
     pub fn is_truncated(&self) -> bool {
         json::members(&self.line).any(|member| member.is_err())
     }
 }
 
-/// What one side has around the parting.
+/// The entries of one side around the parting.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Entries of the units before.
+    /// Entries of the units before it.
     pub before: Vec<Entry>,
     /// Entries of the parting unit.
     pub unit: Vec<Entry>,
     /// Entries of the unit behind it.
     pub after: Vec<Entry>,
-    /// Digests of the block's units without numbers, to find a step again in
-    /// another place; empty where entries follow one by one.
+    /// Digests of the block's units without numbers, which find a step again at another place.
     pub loose: Vec<UnitDigest>,
-    /// Ordinal of the run the unit stands in, from 0.
+    /// Ordinal of the run that holds the unit, from 0.
     pub run: Option<u32>,
-    /// Number of the input whose run it is.
+    /// Number of the input that the run executes.
     pub input: Option<String>,
-    /// The part of the block that the unit stands in.
+    /// The part of the block that holds the unit.
     pub part: StepPart,
-    /// More entries than were kept.
+    /// Some entries were not kept, because of the limit.
     pub cut: bool,
-    /// When the step's vat was last loaded in this recording: line number.
+    /// Vats that were loaded before the step, each with the line number of its last load.
     pub vat_loads: Vec<(String, u64)>,
 }
 
-/// Reads it.
+/// Reads a source and collects the entries around unit `at` of a block.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading the source.
 pub fn gather(recording: &Recording, block: &BlockTrace, at: usize) -> io::Result<Evidence> {
     let Some(rules) = &recording.profile.slog else {
         return Ok(Evidence::default());

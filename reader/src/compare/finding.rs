@@ -1,5 +1,5 @@
-//! What comparing two recordings found, as data: what is concluded, what weakens that, and
-//! what should be known besides. [`crate::report`] puts it into words.
+//! What the comparison of two recordings found, as data: the conclusion, what weakens it, and
+//! what else the user should know. [`crate::report`] puts it into words.
 
 use std::path::PathBuf;
 
@@ -22,12 +22,12 @@ use crate::carrier::Carrier;
 use crate::trace::ChainBreak;
 use crate::vocabulary::{ComparedAmount, Vocabulary};
 
-/// What comparing two recordings found.
+/// What the comparison of two recordings found.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What the recordings show.
+    /// What the recordings prove.
     pub conclusion: Conclusion,
-    /// What weakens it, the innermost first.
+    /// What weakens the conclusion. The caveat closest to the step comes first.
     pub caveats: Vec<Caveat>,
     /// The two recordings.
     pub recordings: [RecordingFacts; 2],
@@ -35,16 +35,16 @@ pub struct Finding {
     pub heights: Vec<HeightRow>,
     /// What followed from the first difference.
     pub consequence: Consequence,
-    /// How the environments differ.
+    /// Environment rows that differ.
     pub environment: Vec<EnvironmentRow>,
-    /// What should be known besides, in the order in which it is shown.
+    /// What else the user should know, in the order in which it is shown.
     pub remarks: Vec<Remark>,
-    /// What the entries mean.
+    /// The vocabulary of the entries.
     pub vocabulary: &'static dyn Vocabulary,
 }
 
 impl Finding {
-    /// The class of the fault.
+    /// The class of the fault. `Insufficient` if a caveat leaves nothing of the conclusion.
     pub fn verdict(&self) -> Verdict {
         match self.is_open() {
             true => Verdict::Insufficient,
@@ -52,26 +52,26 @@ impl Finding {
         }
     }
 
-    /// How a command that shows this ends: 0 equal, 1 different, 2 undecided.
+    /// Exit code of a command that shows this: 0 equal, 1 different, 2 undecided.
     pub fn exit(&self) -> u8 {
         match &self.conclusion {
-            // That they differ is known, whatever the class.
+            // It is certain that they differ, whatever the class.
             Conclusion::Digests(found) if !self.is_open() && found.is_certain() => 1,
             _ => self.verdict().exit(),
         }
     }
 
-    /// A caveat leaves nothing of the conclusion.
+    /// Whether a caveat leaves nothing of the conclusion.
     fn is_open(&self) -> bool {
         self.caveats.iter().any(Caveat::leaves_open)
     }
 
-    /// Where the recordings diverge, or what could not be compared is.
+    /// Where the recordings diverge, or the place that could not be compared.
     pub fn location(&self) -> Option<Location> {
         self.conclusion.location()
     }
 
-    /// What is each node's own and not the same.
+    /// Inputs of a node's own that differ. They accuse nobody.
     pub fn own_inputs(&self) -> impl Iterator<Item = &LocalDifference> {
         self.remarks.iter().filter_map(|remark| match remark {
             Remark::OwnInput(own) => Some(own),
@@ -80,7 +80,7 @@ impl Finding {
     }
 }
 
-/// What two recordings show.
+/// What two recordings prove.
 #[derive(Clone, Debug)]
 pub enum Conclusion {
     /// They cannot be compared.
@@ -89,24 +89,24 @@ pub enum Conclusion {
     Replay(Side, Mismatch),
     /// They diverge at a step.
     Step(Box<Divergence>),
-    /// Digests differ; there are no entries that show what.
+    /// Digests differ, and no entries show what.
     Digests(DigestDivergence),
-    /// Every step is equal, and activityhashes are not.
+    /// Every step is equal, and activityhashes differ.
     Activity(ActivityDivergence),
-    /// The blocks are equal, and what the two recorders say of them is not.
+    /// The blocks are equal, and the two recorders judge them differently.
     Recorders {
-        /// What they say.
+        /// The two verdicts.
         dissent: Box<Dissent>,
-        /// Nothing can change either of the two any more.
+        /// Neither verdict can change any more.
         is_final: bool,
     },
-    /// All that both sides recorded is equal, and that decides nothing.
+    /// All that both sides recorded is equal, but something that could differ was not seen.
     Undecided(Undecided),
-    /// Every entry is equal, and the outcome of a block is not, or is not known to be.
+    /// Every entry is equal, and the outcome of a block differs, or is not known to be equal.
     Outcome {
         /// What is known of it.
         outcome: Outcome,
-        /// The first height at which the AppHashes are seen to differ.
+        /// The first height whose AppHashes differ.
         other_app_hash: Option<u64>,
     },
     /// Everything that both cover is equal.
@@ -154,28 +154,28 @@ impl Conclusion {
 pub enum Incomparable {
     /// They were recorded with different profiles.
     Profiles([String; 2]),
-    /// Their profile says nothing of entries.
+    /// Their profile reads no entries.
     NoSlog(String),
-    /// They are of different chains.
+    /// They belong to different chains.
     Chains([String; 2]),
-    /// Some hold no execution of a block.
+    /// At least one has no execution of a block.
     NoBlocks {
-        /// Which.
+        /// Which of the two.
         who: Who,
-        /// Lines that hold an entry behind something unknown.
+        /// Number of lines that hold an entry behind an unknown prefix.
         prefixed: u64,
-        /// Cranks without their block.
+        /// Number of cranks outside a block.
         cranks: u64,
-        /// Only some heights were asked for.
+        /// The user asked for some heights only.
         in_range: bool,
     },
-    /// Beside a fingerprint, this one has other bytes than its host wrote.
+    /// The other side is a fingerprint, and this side has other bytes than its host wrote.
     Rewritten(Side),
-    /// Beside a fingerprint, the sender of this one drops entries.
+    /// The other side is a fingerprint, and the sender of this side drops entries.
     Dropped(Side),
-    /// Only one of the two has crankhashes in its digests.
+    /// Only one side has crankhashes in its digests.
     Crankhashes(Who),
-    /// At this height each has another block.
+    /// At this height the sides have different blocks.
     Replaced(u64),
     /// No height is complete on both sides.
     NoWholeHeight,
@@ -186,27 +186,28 @@ pub enum Incomparable {
 pub struct Divergence {
     /// The height.
     pub height: u64,
-    /// Which execution of it each side has.
+    /// The attempt of each side.
     pub attempts: [u32; 2],
     /// What differs.
     pub difference: Difference,
-    /// The step is the result of a transaction, and the AppHash behind it is the same.
+    /// The step is the result of a transaction, and the AppHash of the block is the same.
     pub is_result_only: bool,
-    /// Cranks before it in the block.
+    /// Number of cranks before the step in the block.
     pub cranks_before: u64,
-    /// The run in the block.
+    /// Ordinal of the run in the block, from 0.
     pub run: Option<u32>,
-    /// The input whose run it is.
+    /// Number of the input that the run executes.
     pub input: Option<String>,
-    /// The part of the block that it stands in, of the side with its numbers first.
+    /// The part of the block that holds the step. First the part of the side that gives the
+    /// numbers.
     pub parts: [StepPart; 2],
     /// What differs between the two entries.
     pub changes: Vec<Change>,
-    /// What the key of each step is, in words.
+    /// The key of each step, in words.
     pub keys: [Option<String>; 2],
-    /// The value that each step read or wrote, where it was kept.
+    /// The value that each step read or wrote, where the host recorded one.
     pub values: [Option<String>; 2],
-    /// The last writes of the key that was read, or is written.
+    /// The last writes of the key.
     pub last_write: Option<LastWrite>,
 }
 
@@ -241,8 +242,8 @@ impl Divergence {
         location
     }
 
-    /// The part of its block that the step stands in. The other side may have recorded more
-    /// of that than the one that has the step.
+    /// Sets the part of the block. The side without the step may have recorded more about that
+    /// part.
     fn locate_part(&self, location: &mut Location) {
         let mut parts = self.parts.iter();
         if location.op.is_some() && location.tx.is_none() {
@@ -266,30 +267,30 @@ impl Divergence {
 pub struct DigestDivergence {
     /// The height.
     pub height: u64,
-    /// Which execution of it: the later of the two sides'.
+    /// The attempt: the higher number of the two sides'.
     pub attempt: u32,
     /// What is known of the difference.
     pub difference: DigestDifference,
 }
 
-/// What digests that differ tell.
+/// What differing digests show.
 #[derive(Clone, Debug)]
 pub enum DigestDifference {
-    /// Nothing: these hold entries that no version writes which is known here.
+    /// Nothing: these sources hold entries that no known version of the kernel writes.
     UnknownVersion(Who),
-    /// The block was given other inputs, by name.
+    /// The block was given other inputs: their names.
     Inputs(Vec<String>),
-    /// A unit differs, and which entry of it nobody can say.
+    /// A unit differs. Digests do not show which entry of it.
     Unit {
-        /// The crank, if it is one.
+        /// The crank, if the unit is the same crank on both sides.
         crank: Option<u64>,
-        /// Cranks before it in the block.
+        /// Number of cranks before it in the block.
         before: u64,
         /// Which sources are fingerprints.
         fingerprints: Who,
-        /// The AppHashes behind it are equal, if both are known.
+        /// Whether the AppHashes of the block are equal, if both are known.
         same_app_hash: Option<bool>,
-        /// Entries of such a host may differ and decide nothing.
+        /// On such a host, entries may differ and decide nothing.
         may_be_harmless: bool,
     },
 }
@@ -302,7 +303,7 @@ impl DigestDivergence {
         }
     }
 
-    /// It is certain that the two executions differ.
+    /// Whether it is certain that the two executions differ.
     fn is_certain(&self) -> bool {
         match &self.difference {
             DigestDifference::UnknownVersion(_) => false,
@@ -333,23 +334,23 @@ impl DigestDivergence {
     }
 }
 
-/// Every step is equal, and from a crank on the activityhashes are not.
+/// Every step is equal, and from one crank on the activityhashes differ.
 #[derive(Clone, Debug)]
 pub struct ActivityDivergence {
     /// Where.
     pub at: ActivityParting,
-    /// What that means.
+    /// What it means.
     pub means: ActivityMeaning,
 }
 
-/// What another activityhash behind equal steps means.
+/// What a differing activityhash behind equal steps means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivityMeaning {
-    /// The difference may be in entries that a sender dropped.
+    /// A sender dropped entries, which may differ.
     Dropped,
-    /// Work between two runs, which no entry shows.
+    /// The kernel did work between two runs that no entry shows.
     HiddenWork,
-    /// The chain of hashes does not follow from the steps.
+    /// On a side the activityhash does not follow from the steps.
     BrokenChain,
 }
 
@@ -374,12 +375,12 @@ impl ActivityDivergence {
     }
 }
 
-/// What is known of the outcome of blocks, where every entry that both sides have is equal.
+/// What is known of the outcome of blocks if every entry that both sides have is equal.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The height that is in dispute is not covered.
+    /// A disputed height is not covered.
     Disputed {
-        /// By whom.
+        /// The side that does not cover it.
         who: Who,
         /// The height.
         height: u64,
@@ -388,23 +389,23 @@ pub enum Outcome {
     AppHash {
         /// The height.
         height: u64,
-        /// Some reads differ too, which decided nothing.
+        /// Some reads differ too, without an effect.
         reads_differ: bool,
-        /// What one side alone records there and may be why.
+        /// A stream that only one side records there, and that may be the cause.
         only: Option<OneSidedStream>,
     },
-    /// The AppHashes differ after a height that is not completely covered.
+    /// The AppHashes differ after a height that a side covers only in part.
     AppHashInPart {
-        /// By whom.
+        /// The side that has only a part.
         who: Who,
         /// The height.
         height: u64,
     },
-    /// The LastResultsHash of this height differs, and nothing else.
+    /// Only the LastResultsHash of this height differs.
     Results(u64),
-    /// One side alone records what may decide the outcome of this height.
+    /// Only one side records a stream that may decide the outcome of this height.
     OneSided(u64, OneSidedStream),
-    /// Digests are equal, and no AppHash says that the state is too.
+    /// The digests are equal, and no AppHash proves that the state is equal.
     Unhashed {
         /// The height.
         height: u64,
@@ -423,40 +424,40 @@ impl Outcome {
     }
 }
 
-/// Why it is not known that two recordings are equal, though all that both have is.
+/// Why it is unknown whether two recordings are equal, although all that both have is.
 #[derive(Clone, Debug)]
 pub enum Undecided {
-    /// Slog senders drop entries.
+    /// A slog sender drops entries.
     Dropped {
-        /// Whose.
+        /// The side.
         who: Who,
-        /// Heights of which a part was compared.
+        /// Number of heights of which a part was compared.
         heights: usize,
-        /// Cranks that were compared.
+        /// Number of cranks that were compared.
         cranks: u64,
     },
-    /// The entries of a height do not stand as their kernel wrote them.
+    /// The entries of a height are not in the order in which their kernel wrote them.
     Inconsistent {
-        /// Whose.
+        /// The side.
         who: Who,
         /// The height.
         height: u64,
-        /// Why.
+        /// What is wrong with the order, in words.
         why: String,
     },
-    /// A height within is not completely covered.
+    /// A height in the middle is not completely covered.
     NotCovered {
-        /// By whom.
+        /// The side that does not cover it.
         who: Who,
         /// The height.
         height: u64,
     },
-    /// At this height each has another block.
+    /// At this height the sides have different blocks.
     Replaced(u64),
 }
 
 impl Undecided {
-    /// The height that is shown as the place.
+    /// The height that is shown as the location.
     fn height(&self) -> Option<u64> {
         match self {
             Undecided::Dropped { .. } | Undecided::NotCovered { .. } | Undecided::Replaced(_) => {
@@ -467,38 +468,38 @@ impl Undecided {
     }
 }
 
-/// How much was compared, and is equal.
+/// How much was compared and is equal.
 #[derive(Clone, Copy, Debug)]
 pub struct ComparedExtent {
-    /// Heights that both have whole.
+    /// Number of heights that both have whole.
     pub whole: u64,
-    /// What these hold.
+    /// What these heights hold.
     pub amount: ComparedAmount,
-    /// Things that both recorders judge alike, and things that are not decided on both
-    /// sides.
+    /// Number of things that both recorders judge alike, and number of things that are not decided
+    /// on both sides.
     pub judged: Option<(u64, u64)>,
 }
 
 /// What weakens a conclusion.
 #[derive(Clone, Debug)]
 pub enum Caveat {
-    /// An entry at the place is cut off: the lines, by side.
+    /// An entry at the place is cut off: its line, by side.
     Truncated([Option<u64>; 2]),
-    /// The difference stands in every entry of a type.
+    /// Every entry of a type differs, which shows another version.
     Version(Version),
-    /// It comes directly after missing heights.
+    /// The place comes directly after missing heights.
     AfterGap,
-    /// Entries are not in the order in which they were written.
+    /// The entries are not in the order in which they were written.
     Disorder {
-        /// Whose.
+        /// The side.
         who: Who,
-        /// Why that is known, where it is the same on both sides.
+        /// What is wrong with the order; `None` if that differs between the sides.
         why: Option<String>,
     },
 }
 
 impl Caveat {
-    /// Nothing of the conclusion is left.
+    /// Whether nothing of the conclusion is left.
     pub fn leaves_open(&self) -> bool {
         match self {
             Caveat::Version(version) => version.unknown,
@@ -507,45 +508,45 @@ impl Caveat {
     }
 }
 
-/// What a recording is and covers.
+/// What a recording is and what it covers.
 #[derive(Clone, Debug)]
 pub struct RecordingFacts {
     /// Its path.
     pub path: PathBuf,
-    /// Its kind.
+    /// Its kind, as a word.
     pub kind: &'static str,
     /// Lowest and highest height.
     pub heights: Option<(u64, u64)>,
-    /// Heights.
+    /// Number of heights.
     pub blocks: u64,
-    /// Cranks.
+    /// Number of cranks.
     pub cranks: u64,
-    /// Slog lines.
+    /// Number of slog lines.
     pub lines: u64,
     /// Heights without a whole execution.
     pub incomplete: Vec<u64>,
-    /// Heights missing between others.
+    /// Heights missing between two that are there.
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
     pub again: Vec<u64>,
-    /// Its lines are not the host's own bytes.
+    /// Its lines are not the bytes that the host wrote.
     pub rewritten: bool,
-    /// What carried its lines.
+    /// What carried the lines.
     pub carrier: Option<Carrier>,
-    /// What it records that others of its kind may not.
+    /// Streams that it records. Other recordings of its kind may lack them.
     pub streams: Vec<StreamFacts>,
-    /// Damage and holes.
+    /// Damage and holes, in words.
     pub damage: Vec<String>,
     /// Heights before which a kernel started.
     pub kernel_starts: Vec<u64>,
-    /// Breaks of the activityhash chain, and their heights.
+    /// Breaks of the activityhash chain, with their heights.
     pub chain_breaks: Vec<(u64, ChainBreak)>,
-    /// Replays that were checked.
+    /// The result of checking its replays.
     pub replays: Option<Replays>,
 }
 
 impl RecordingFacts {
-    /// A break of the activityhash chain that kernel work between runs does not explain.
+    /// A break of the activityhash chain inside a run. Work between runs does not explain it.
     pub fn break_in_run(&self) -> Option<&ChainBreak> {
         let breaks = self.chain_breaks.iter().map(|(_, found)| found);
         breaks.into_iter().find(|found| found.in_run)
@@ -555,14 +556,14 @@ impl RecordingFacts {
 /// What followed from the first difference.
 #[derive(Clone, Debug, Default)]
 pub struct Consequence {
-    /// Cranks later at which the crankhash first differs.
+    /// Number of cranks from the first difference to the first one whose crankhash differs.
     pub crankhash_after: Option<u64>,
-    /// Those that differ of the block with the first difference, by their place in it.
+    /// Cranks that differ in the block of the first difference, by their position in it.
     pub in_block: Vec<u64>,
-    /// Cranks that differ.
+    /// Number of cranks that differ.
     pub cranks_differing: u64,
-    /// Cranks compared.
+    /// Number of cranks compared.
     pub cranks_compared: u64,
-    /// Blocks that differ.
+    /// Number of blocks that differ.
     pub blocks_differing: u64,
 }

@@ -1,5 +1,5 @@
-//! Any number of nodes: who agrees with whom at each height, and where each
-//! group leaves the others.
+//! Groups any number of nodes: which nodes agree at each height, and where each group leaves
+//! the others.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,37 +14,37 @@ use crate::fingerprint::{self, Fingerprint};
 use crate::source::Source;
 use crate::trace::UnitDigest;
 
-/// What one node executed, digests by height; absent where it is not whole.
+/// The digests of one node by height. A height that is not whole has none.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
-    /// How people are told of it.
+    /// Name for users.
     pub name: String,
-    /// Digests.
+    /// Digests of the heights that it has whole.
     pub heights: BTreeMap<u64, Digests>,
-    /// Its source has the entries too, not digests alone.
+    /// Its source has entries, and not digests alone.
     pub has_entries: bool,
-    /// Heights that it has a part of.
+    /// Heights of which it has only a part.
     pub parts: BTreeSet<u64>,
-    /// Its digests are not those of what its host wrote: only its entries tell
+    /// Its digests are not those of the bytes that its host wrote, so only its entries show
     /// whether it agrees.
     pub unsure: bool,
-    /// What its digests cannot tell.
+    /// Sentences for users: what its digests cannot show.
     pub notes: Vec<String>,
-    /// Kinds of steps that it records.
+    /// Number of streams that it records.
     pub tells: usize,
 }
 
-/// What tells one block.
+/// The digests of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digests {
-    /// Of its units.
+    /// Digest of its units.
     pub units: UnitDigest,
-    /// Of its activityhashes, where they are told.
+    /// Digest of its activityhashes, where they are recorded.
     pub activity: Option<UnitDigest>,
 }
 
 impl Digests {
-    /// Equal as far as both tell.
+    /// Whether two blocks are equal in all that both record.
     fn agrees(&self, other: &Digests) -> bool {
         let activity = self.activity.zip(other.activity);
         self.units == other.units && activity.is_none_or(|(own, other)| own == other)
@@ -52,43 +52,43 @@ impl Digests {
 }
 
 impl Node {
-    /// Reads a node's digests.
+    /// Reads the digests of a node.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error from reading the source.
     pub fn read(name: String, recording: &Recording) -> io::Result<Node> {
         let mut node = match &recording.source {
             Source::Fingerprint(print) => of_fingerprint(name, print),
             _ => of_tape(name, recording)?,
         };
-        // Digests are of everything that was recorded, and not all of it decides.
+        // The digests cover everything that was recorded, and not all of it decides the outcome.
         node.unsure |= recording.vocabulary.step_tracker().is_some();
         Ok(node)
     }
 
-    /// Which of several nodes that digests do not group is asked first: one that records
-    /// more, and never one because of its name.
+    /// The order in which nodes that digests cannot group are compared: first those that record
+    /// more. Names do not count, so that renaming a file changes nothing.
     pub fn rank(&self) -> impl Ord + use<> {
         let digests = self.heights.iter();
         let all: Vec<(u64, UnitDigest)> = digests.map(|(at, of)| (*at, of.units)).collect();
         (Reverse((self.has_entries, self.tells, all.len())), all)
     }
 
-    /// Both have some height whole.
+    /// Whether both have some height whole.
     pub fn shares(&self, other: &Node) -> bool {
         let mut heights = self.heights.keys();
         heights.any(|height| other.heights.contains_key(height))
     }
 
-    /// It lacks heights between its lowest and its highest one: where these matter only
-    /// comparing two tells.
+    /// Whether it lacks heights between its lowest and its highest. Whether that matters, only a
+    /// comparison of two sources shows.
     fn has_gaps(&self) -> bool {
         let known: BTreeSet<&u64> = self.heights.keys().chain(&self.parts).collect();
         let range = known.first().zip(known.last());
         range.is_some_and(|(low, high)| *high - *low >= known.len() as u64)
     }
 
-    /// Both have a height of which one has a part only.
+    /// Whether both have a height of which at least one has only a part.
     pub fn shares_parts(&self, other: &Node) -> bool {
         let has = |node: &Node, height: &u64| {
             node.heights.contains_key(height) || node.parts.contains(height)
@@ -145,7 +145,7 @@ fn of_tape(name: String, recording: &Recording) -> io::Result<Node> {
         Ok(())
     })?;
     if node.heights.is_empty() && node.parts.is_empty() && !recording.is_by_value() {
-        // Another writer may have written the heights otherwise.
+        // Another JSON writer may have formatted the heights differently.
         recording.read_by_value();
         return of_tape(node.name, recording);
     }
@@ -165,33 +165,32 @@ fn of_tape(name: String, recording: &Recording) -> io::Result<Node> {
 /// Nodes that agree wherever they can be compared.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Group {
-    /// Names of its nodes.
+    /// Names of the nodes.
     pub nodes: Vec<String>,
-    /// Their places among the sources.
+    /// Indices of the nodes among the sources.
     #[serde(skip)]
     pub members: Vec<usize>,
-    /// Those of them that cover no height at which it and the others part: they agree with
-    /// all of these.
+    /// Members that cover no height at which the groups part. They agree with every group.
     #[serde(skip)]
     pub silent: Vec<usize>,
-    /// Height at which it leaves the group it was part of; absent for the
-    /// group that the others leave.
+    /// Height at which it leaves the group it was part of; absent for the group that the others
+    /// leave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaves_at: Option<u64>,
-    /// The last height it is known at.
+    /// The highest height of its nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_height: Option<u64>,
-    /// More than half of all nodes are in it and cover heights at which the others part.
+    /// More than half of all nodes are in it and cover a height at which the groups part.
     pub majority: bool,
-    /// What the first difference from the first group is.
+    /// The first difference from the first group, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<String>,
-    /// The step, in words.
+    /// The location of that difference, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
 }
 
-/// Groups the nodes whose digests tell by agreement.
+/// Groups nodes by their digests. Leaves out nodes whose digests prove nothing.
 pub fn group(nodes: &[Node]) -> Vec<Group> {
     let comparable = |node: &&Node| !node.heights.is_empty() && !node.unsure;
     let all = nodes.iter().enumerate();
@@ -216,8 +215,8 @@ pub fn group(nodes: &[Node]) -> Vec<Group> {
     groups
 }
 
-/// Names the members of groups, and puts the largest first: that is the one that the
-/// others leave.
+/// Names the members of each group and puts the largest group first. The largest is the group
+/// that the others leave.
 pub fn order(groups: &mut [Group], nodes: &[Node]) {
     for group in groups.iter_mut() {
         group.members.sort_unstable();
@@ -248,15 +247,16 @@ pub fn order(groups: &mut [Group], nodes: &[Node]) {
 }
 
 impl Group {
-    /// Members that cover heights at which it and the others part.
+    /// Number of members that cover a height at which the groups part.
     fn speaking(&self) -> usize {
         let silent = |member: &&usize| self.silent.contains(member);
         self.members.len() - self.members.iter().filter(silent).count()
     }
 }
 
-/// Splits a group where its members' digests differ. Who does not cover the height goes
-/// where it agrees longest; who agrees with several stays with the most.
+/// Splits a group where the digests of its members differ. A member that does not cover the
+/// height goes to the part that it agrees with longest. If it agrees with several equally
+/// long, it stays with the largest.
 fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
     let digests = |member: &usize| nodes[*member].heights.get(&height).copied();
     let known = group.members.iter().copied();
@@ -295,8 +295,8 @@ fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
         .collect()
 }
 
-/// Those whose digests of a height agree. Who does not tell its activityhashes goes with
-/// whom it agrees otherwise: last.
+/// Splits nodes by their digests of a height. Nodes without activityhashes come last and join
+/// a part that they agree with otherwise.
 fn by_digests(known: &[(usize, Digests)]) -> Vec<Vec<usize>> {
     let mut parts: Vec<(Digests, Vec<usize>)> = Vec::new();
     for told in [true, false] {
@@ -312,7 +312,7 @@ fn by_digests(known: &[(usize, Digests)]) -> Vec<Vec<usize>> {
     parts.into_iter().map(|(_, members)| members).collect()
 }
 
-/// The part that a node agrees with longest above a height, if that is one alone.
+/// The part that a node agrees with longest above a height; `None` if that is not exactly one.
 fn part_of(member: usize, parts: &[Vec<usize>], nodes: &[Node], height: u64) -> Option<usize> {
     let until = parts
         .iter()
@@ -324,8 +324,8 @@ fn part_of(member: usize, parts: &[Vec<usize>], nodes: &[Node], height: u64) -> 
     best.next().is_none().then_some(part)
 }
 
-/// The first height above this one at which a node agrees with none of those that cover
-/// it.
+/// The first height above this one at which a node agrees with none of those that cover it;
+/// `u64::MAX` if there is none.
 fn agrees_until(member: usize, others: &[usize], nodes: &[Node], height: u64) -> u64 {
     let above = nodes[member]
         .heights

@@ -1,42 +1,42 @@
-//! What the blocks of two sources were given, input by input.
+//! Compares the inputs of the blocks of two sources, by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::block_inputs::{BlockInputs, Input, is_local};
 
-/// Names of inputs that are told one by one.
+/// Limit of the names of inputs that are listed.
 const TOLD: usize = 64;
 
-/// How the inputs of the heights that both have compare.
+/// How the inputs compare at the heights that both have.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    /// Heights at which both tell some input that is compared.
+    /// Number of heights at which both record some input that is compared.
     heights: u64,
-    /// At how many of them both tell it, by name.
+    /// Per name, the number of heights at which both record it.
     told: BTreeMap<String, u64>,
-    /// The first height at which some are not the same, and their names.
+    /// The first height at which inputs differ, and their names.
     other: Option<(u64, Vec<String>)>,
-    /// What is a node's own and not the same on both sides.
+    /// Inputs of a node's own that differ.
     local: Vec<LocalDifference>,
 }
 
-/// Something of a node's own that is not the same on both sides.
+/// An input of a node's own that differs between the sides.
 #[derive(Clone, Debug)]
 pub struct LocalDifference {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// The first height at which it differs.
     pub height: u64,
-    /// At how many heights it does.
+    /// Number of heights at which it differs.
     pub heights: u64,
-    /// What both sides have there, where both tell it.
+    /// The values of both sides at that height, if both record them.
     pub values: Option<[String; 2]>,
 }
 
 impl Inputs {
-    /// Takes those of one height.
+    /// Adds the inputs of one height.
     pub(super) fn take(&mut self, height: u64, a: &BlockInputs, b: &BlockInputs) {
-        // Several members may tell what has one name.
+        // Several members may hold inputs of one name, which counts once.
         let (mut names, mut local) = (BTreeSet::new(), BTreeSet::new());
         for (own, other) in a.pairs(b) {
             let name = own.name.name.as_str();
@@ -73,12 +73,12 @@ impl Inputs {
         }
     }
 
-    /// What is a node's own and not the same on both sides: it accuses nobody.
+    /// Inputs of a node's own that differ. They accuse nobody.
     pub fn local(&self) -> &[LocalDifference] {
         &self.local
     }
 
-    /// What digests say of the inputs beside a verdict that does not rest on them.
+    /// What digests say of the inputs, for a verdict that does not rest on them.
     pub(super) fn agreement(&self) -> Option<InputsAgreement> {
         if let Some((height, names)) = self.other.clone() {
             return Some(InputsAgreement::Differ { height, names });
@@ -91,27 +91,27 @@ impl Inputs {
     }
 }
 
-/// What is known of the inputs of the heights that both have.
+/// What is known of the inputs at the heights that both have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputsAgreement {
-    /// They are not the same.
+    /// They differ.
     Differ {
-        /// From this height on.
+        /// The first height at which they differ.
         height: u64,
-        /// Those that differ there.
+        /// Names of the inputs that differ there.
         names: Vec<String>,
     },
     /// They are the same.
     Same {
-        /// At so many heights where both recorded them.
+        /// Number of heights at which both recorded them.
         heights: u64,
-        /// What is told, and at how many of them.
+        /// Names of the inputs, and at how many of these heights both recorded them.
         names: Vec<(String, u64)>,
     },
 }
 
 impl LocalDifference {
-    /// The same where the other source was named first.
+    /// The same difference with the sides swapped.
     pub fn turned(&self) -> LocalDifference {
         let mut turned = self.clone();
         turned.values.iter_mut().for_each(|values| values.reverse());
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::block_inputs::InputName;
 
-    /// Told by two members: one name, another digest.
+    /// One name that two members hold, with different digests.
     fn given(local: bool, value: u8) -> BlockInputs {
         let input = |told_by: u8| Input {
             name: InputName {

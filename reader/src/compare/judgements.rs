@@ -1,10 +1,11 @@
-//! What two recorders said of the same things, where all that is canonical is equal: a
-//! difference there is of what they were told, and the canonical entries do not show it.
+//! Compares the verdicts of two recorders about the same things, where all canonical entries
+//! are equal. The recorders were then given different information, which the canonical entries
+//! do not show.
 //!
-//! A verdict can come late, and change. Who was away when it did says what was true before
-//! and is not wrong. So only verdicts contradict one another that nothing can change any
-//! more, or that were both found in the same unchangeable thing. Others are told and decide
-//! nothing.
+//! A verdict can come late, and can change. A recorder that was away meanwhile reports the
+//! older verdict and is not wrong. So two verdicts contradict each other only if nothing can
+//! change either of them, or if both rest on the same unchangeable thing. Other differences
+//! are remarks and decide nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,41 +21,42 @@ use crate::source::Item;
 use crate::vocabulary::entry;
 use crate::vocabulary::judging::{Judged, JudgedItem, Judgement};
 
-/// Notes of one kind at most.
+/// Limit of the remarks about reasons.
 const NOTES: usize = 8;
 
-/// What both said.
+/// The verdicts of both recorders, compared.
 #[derive(Debug, Default)]
 pub struct Judgements {
-    /// Things on which both sides decided alike.
+    /// Number of things on which both decided alike.
     pub alike: u64,
-    /// Things that only one side decided, or neither.
+    /// Number of things that one side or neither decided.
     pub open: u64,
-    /// The first thing of which both said the last word, and not the same.
+    /// The first thing with different final verdicts.
     pub certain: Option<Dissent>,
-    /// The first of which they said other things, and a side may still change its own.
+    /// The first thing with different verdicts of which at least one may still change.
     pub doubtful: Option<Dissent>,
-    /// What differs and is no contradiction.
+    /// Differences that are no contradiction.
     pub remarks: Vec<Remark>,
-    /// Heights at which, as a side itself says, no block of its own stands any more.
+    /// Heights at which a side itself says that its block no longer stands.
     pub gone: BTreeSet<u64>,
 }
 
-/// A thing that two recorders judge otherwise.
+/// A thing on which two recorders disagree.
 #[derive(Clone, Debug)]
 pub struct Dissent {
     /// The thing.
     pub item: JudgedItem,
-    /// What side A says.
+    /// The verdict of side A.
     pub a: Judgement,
-    /// What side B says.
+    /// The verdict of side B.
     pub b: Judgement,
 }
 
-/// Reads what both say; `None` if such entries say nothing, or a side holds none.
+/// Reads and compares the verdicts of both. Returns `None` if entries of this kind hold no
+/// verdicts, or a side is a fingerprint, which holds none.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub fn compare(
     a: &Recording,
     b: &Recording,
@@ -85,7 +87,7 @@ pub fn compare(
     Ok(Some(found))
 }
 
-/// Whether a recording's entries say something that is not canonical.
+/// Whether entries of the recording hold verdicts, which are not canonical.
 pub fn is_judged(recording: &Recording) -> bool {
     recording.vocabulary.judging().is_some()
 }
@@ -146,12 +148,12 @@ impl Dissent {
         self.a.is_final && self.b.is_final || self.is_of_one_thing()
     }
 
-    /// Both found their verdict in the very same thing.
+    /// Whether both verdicts rest on the same thing.
     fn is_of_one_thing(&self) -> bool {
         self.a.decided_by.is_some() && self.a.decided_by == self.b.decided_by
     }
 
-    /// Where the thing stands.
+    /// The location of the thing.
     pub fn location(&self) -> Location {
         Location {
             height: self.item.height,
@@ -161,7 +163,7 @@ impl Dissent {
         }
     }
 
-    /// What alone decided both verdicts.
+    /// The one thing that decided both verdicts.
     pub fn decided_by(&self) -> Option<&str> {
         self.a
             .decided_by
@@ -169,7 +171,8 @@ impl Dissent {
             .filter(|_| self.is_of_one_thing())
     }
 
-    /// Settings have to be ruled out before a node is suspected.
+    /// Whether a verdict depends on the settings of its recorder. These have to be compared before
+    /// a node is suspected.
     pub fn rests_on_settings(&self) -> bool {
         self.a.by_settings || self.b.by_settings
     }
@@ -202,7 +205,7 @@ mod tests {
         }
     }
 
-    /// Found certain, doubtful, alike, open, and notes.
+    /// Whether there is a certain and a doubtful dissent; numbers of alike, open, and remarks.
     type Counts = (bool, bool, u64, u64, usize);
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who wrote a key of a store last.
+//! Finds who wrote a key of a store last.
 
 use std::collections::HashSet;
 use std::io;
@@ -14,26 +14,27 @@ use crate::trace::{BlockTrace, Durability, TraceSink};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary};
 
-/// The key that is searched for: there is but one.
+/// The digest that stands for the one key that is searched for.
 const SEARCHED: KeyDigest = KeyDigest {
     store: [0; 16],
     key: [0; 16],
 };
 
-/// Writes of the key that may still be thrown away, and transactions that are remembered.
+/// Limit of the writes of the key that may still be discarded, and of the transactions that
+/// are remembered.
 const PENDING: usize = 1 << 16;
 
-/// A key of a store: a vat's, or a chain's.
+/// A key of a store: of a vat's store, or of a chain's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreKey {
-    /// The vat, or the store's name.
+    /// The vat, or the name of the store.
     pub store: String,
-    /// The key as it stands in the entry, escapes and all.
+    /// The key as the entry has it, with its escapes.
     pub(super) raw: Vec<u8>,
 }
 
 impl StoreKey {
-    /// The key that a read is about, or a request for one.
+    /// The key of a read, or of a request for one.
     pub fn of_read(vocabulary: &dyn Vocabulary, line: &[u8]) -> Option<StoreKey> {
         let (store, key) = vocabulary.asked_key(line)?;
         let raw = key.to_vec();
@@ -47,7 +48,7 @@ impl StoreKey {
         Some(StoreKey { store, raw })
     }
 
-    /// As people are told.
+    /// Store and key as users see them.
     pub fn text(&self) -> String {
         let key = json::read_str(&self.raw).unwrap_or_default();
         format!("{} {key}", self.store)
@@ -57,10 +58,10 @@ impl StoreKey {
 /// A write as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Write {
-    /// Height it was made at.
+    /// Height of the block that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u64>,
-    /// Crank it was made in.
+    /// Number of the crank that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crank: Option<u64>,
     /// Number of the slog line.
@@ -68,11 +69,10 @@ pub struct Write {
     /// The value; absent if the key was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// What was written, where that was kept.
+    /// The whole value, where the host recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
-    /// The recording does not tell whether it took effect, or was thrown away with the
-    /// cache that it went into.
+    /// The recording does not show whether the write took effect, or was discarded with its cache.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unsure: bool,
 }
@@ -82,19 +82,20 @@ pub struct Write {
 pub struct LastWrite {
     /// The key.
     pub key: StoreKey,
-    /// It was read at the place; else it is written there.
+    /// The step at the place reads the key. If false, it writes it.
     pub is_read: bool,
-    /// The last write before that; none if the recording does not go back to it.
+    /// The last write before that, by side; `None` if the recording does not go back to it.
     pub writes: [Option<Write>; 2],
 }
 
-/// The last write of `key` before a slog line, as far as the source goes back.
-/// Writes of cranks and branches that were thrown away do not count.
+/// Finds the last write of `key` before the slog line `before`, as far as the source goes
+/// back. Writes of cranks and branches that were discarded do not count.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading the source.
 pub fn find(recording: &Recording, key: &StoreKey, before: u64) -> io::Result<Option<Write>> {
-    // Another JSON writer may have written the key otherwise.
+    // Another JSON writer may have escaped the key differently, so its bytes cannot be searched
+    // for.
     let needle = (!recording.is_by_value()).then(|| memmem::Finder::new(&key.raw));
     let mut search = Search::new(recording.vocabulary, key, needle, before);
     cutter::read(recording, Depth::Places, &mut search)?;
@@ -106,43 +107,45 @@ struct Search<'a> {
     key: &'a StoreKey,
     needle: Option<memmem::Finder<'a>>,
     before: u64,
-    /// The line was reached: what becomes of writes later says nothing of them there.
+    /// The line `before` was reached. What happens to writes later does not matter there.
     over: bool,
-    /// Writes of the crank or transaction, which may still be thrown away.
+    /// Writes of the current crank or transaction, which may still be discarded.
     pending: Vec<Pending>,
     branches: Branches<Pending>,
-    /// Transactions that wrote on the execution's own branch.
+    /// Transactions that wrote directly on the execution's own branch.
     direct: HashSet<u64>,
-    /// There are more of them than are remembered: what is gone with them is not known.
+    /// There are too many such transactions to remember, so it is unknown which writes are
+    /// discarded with them.
     crowded: bool,
-    /// Whether the store has a root in the block.
+    /// Whether the block records a root of the store.
     roots: Roots,
     aborted: bool,
     last: Option<Write>,
-    /// Execution that `last` stands in, until its height is known.
+    /// Ordinal of the execution of `last`, until its height is known.
     at: Option<u64>,
-    /// Execution that it stands in.
+    /// Ordinal of the execution that made `last`.
     written_in: u64,
     /// The last write that was committed.
     durable: Option<Write>,
 }
 
-/// What a block tells of the roots of stores.
+/// The roots that a block records.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Roots {
     Untold,
-    /// Of other stores alone: this one is no part of the state, and may be emptied.
+    /// Only roots of other stores. This store is not part of the state, and the commit may empty
+    /// it.
     OfOthers,
-    /// Of this one too.
+    /// A root of this store too.
     Told,
 }
 
 struct Pending {
     write: Write,
-    /// The execution it stands in.
+    /// Ordinal of the execution that made it.
     ordinal: u64,
     tx: Option<u64>,
-    /// It was made on a branch, which may be thrown away by itself.
+    /// It was made on a branch that may be discarded.
     inner: bool,
 }
 
@@ -258,7 +261,8 @@ impl<'a> Search<'a> {
 }
 
 impl Search<'_> {
-    /// A transaction that writes on the execution's own branch, whatever it writes.
+    /// Notes a transaction that writes directly on the execution's own branch, whatever key it
+    /// writes.
     fn note_direct(&mut self, line: &[u8]) {
         if self.branches.is_told()
             && !self.branches.is_inner()
@@ -278,8 +282,8 @@ impl Search<'_> {
         self.crowded = false;
     }
 
-    /// Writes that may still be thrown away. Where there are too many, only the newest
-    /// before them is kept, and whether it took effect is not known.
+    /// Holds writes that may still be discarded. If there are too many, it keeps only the newest
+    /// of the earlier ones, as unsure.
     fn hold(&mut self, writes: impl IntoIterator<Item = Pending>) {
         if self.pending.len() >= PENDING {
             self.doubt();
@@ -287,7 +291,7 @@ impl Search<'_> {
         self.pending.extend(writes);
     }
 
-    /// A line that may be of the key.
+    /// Takes a line that may be about the key.
     fn sight(&mut self, ordinal: u64, line: &[u8], number: u64) {
         let vocabulary = self.vocabulary;
         let is_key = |(store, key): &(String, &[u8])| {
@@ -328,7 +332,7 @@ impl Search<'_> {
         self.hold(effect);
     }
 
-    /// What a later block reads took effect.
+    /// A read in a later block that returns the value proves that the write took effect.
     fn confirm(&mut self, ordinal: u64, answer: Option<&[u8]>) {
         if let (Some(last), Some(answer)) = (&mut self.last, answer)
             && self.written_in < ordinal
@@ -341,7 +345,7 @@ impl Search<'_> {
         }
     }
 
-    /// The crank, transaction or branch that reads sees its own writes.
+    /// Reaches the line. The crank, transaction or branch that reads there sees its own writes.
     fn reach(&mut self) {
         if self.over {
             return;
@@ -357,7 +361,7 @@ impl Search<'_> {
         }
     }
 
-    /// Something may have been written behind what is known.
+    /// Marks the last write as unsure: there may be a later one.
     fn doubt(&mut self) {
         self.keep_pending();
         if let Some(last) = &mut self.last {

@@ -1,34 +1,35 @@
-//! A source beside one whose sender takes members out of entries and leaves entries
-//! out: what may be compared of a block.
+//! Compares with a source whose slog sender removes members from entries and drops entries:
+//! decides what of a block may be compared.
 //!
-//! Nobody is accused of what a sender did not write. What it leaves out without a
-//! trace counts on neither side; where its absence shows, the block is not compared.
+//! Nobody is accused of what a sender did not write. An entry that the sender may drop without
+//! a trace counts on neither side. If the absence of an entry shows, the block is not
+//! compared.
 
 use crate::vocabulary::{Role, Span, Vocabulary, entry};
 
-/// What the open block showed so far.
+/// What the open block has shown so far.
 pub struct OpenBlock {
     vocabulary: &'static dyn Vocabulary,
     begun: bool,
     in_crank: bool,
     open: Vec<usize>,
-    /// Lines with a context were among its own, and lines without.
+    /// Whether the block has lines without a context, and lines with one.
     forms: [bool; 2],
 }
 
-/// What a canonical entry is worth.
+/// Whether a canonical entry counts.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Countability {
     /// It counts.
     Counts,
-    /// The sender may leave it out without a trace: it counts on neither side.
+    /// The sender may drop it without a trace, so it counts on neither side.
     Omittable,
-    /// It counts, and shows that another one is missing somewhere in its block.
+    /// It counts, and shows that another entry is missing somewhere in its block.
     ShowsLoss(String),
 }
 
 impl OpenBlock {
-    /// Nothing of a block yet.
+    /// An empty block.
     pub fn new(vocabulary: &'static dyn Vocabulary) -> OpenBlock {
         OpenBlock {
             vocabulary,
@@ -39,7 +40,7 @@ impl OpenBlock {
         }
     }
 
-    /// The block begins; what is missing before.
+    /// Begins the block. Returns what is missing before it.
     pub fn begin(&mut self) -> Option<String> {
         self.begun = true;
         self.in_crank = false;
@@ -47,7 +48,7 @@ impl OpenBlock {
         open.and_then(|span| Some(missing(self.vocabulary.spans().get(span)?.closing)))
     }
 
-    /// Weighs the next canonical entry.
+    /// Decides about the next canonical entry.
     pub fn weigh(&mut self, line: &[u8], wrapped: bool) -> Countability {
         self.forms[usize::from(wrapped)] = true;
         let vocabulary = self.vocabulary;
@@ -66,7 +67,7 @@ impl OpenBlock {
         }
     }
 
-    /// The type of an entry that is missing before this one.
+    /// The type of the entry that is missing before this one.
     fn pair(&mut self, kind: &str) -> Option<&'static str> {
         let is_of = |span: &Span| span.opening == kind || span.closing == kind;
         let spans = self.vocabulary.spans();
@@ -86,14 +87,14 @@ impl OpenBlock {
         inner.map(|inner| inner.closing)
     }
 
-    /// The block is over: whether it has lines with a context, and why nothing of it
-    /// can be compared.
+    /// Ends the block. Returns whether it has lines with a context, and why nothing of it can be
+    /// compared.
     pub fn end(&mut self, ended: bool) -> (bool, Option<&'static str>) {
         let told = std::mem::replace(self, OpenBlock::new(self.vocabulary));
         let [plain, wrapped] = told.forms;
         let why = match (plain, wrapped) {
             (true, true) => Some("the block mixes lines with and without context"),
-            // What its sender left out shows at the end alone.
+            // Only the end of a block shows what its sender dropped.
             (false, true) if !(told.begun && ended) => Some(""),
             _ => None,
         };
@@ -166,7 +167,7 @@ mod tests {
             rest.retain(|kind| kind != out);
             assert!(lacks(&rest), "without {out}");
         }
-        // Without its end a block is not compared.
+        // A block without its end is not compared.
         let mut told = OpenBlock::new(vocabulary());
         told.begin();
         weigh(&mut told, &WHOLE[..7]);

@@ -1,21 +1,21 @@
-//! How two lists stand to one another from the place on where they part: has one
-//! something more, are the same things in another order, or is it something else?
-//! Whatever is said of A and B is said of B and A, turned round.
+//! How two lists differ from the place on where they part: one has more, both have the same in
+//! another order, or both have something else. If A and B change places, the result names the
+//! other side and is otherwise the same.
 
 use super::side::Side;
 
-/// What stands at the place where two lists part.
+/// How two lists differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListDifference {
-    /// So many are on this side alone; behind them both go on together.
+    /// This side alone has that many elements more; behind them both continue equally.
     Only(Side, usize),
-    /// What stands here on either side follows on the other.
+    /// The first element of each list follows later in the other one.
     Moved,
-    /// Neither follows on the other.
+    /// Neither of the first elements follows in the other list.
     Other,
 }
 
-/// How two lists whose first elements differ stand.
+/// How two lists differ whose first elements are not the same.
 pub fn list_difference<T: PartialEq>(a: &[T], b: &[T]) -> ListDifference {
     let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
         return match (a.is_empty(), b.is_empty()) {
@@ -53,7 +53,7 @@ mod tests {
             ("ab", "ba", ListDifference::Moved),
             ("abz", "bac", ListDifference::Moved),
             ("xab", "yab", ListDifference::Other),
-            // One more of what both have.
+            // One more of an element that both have.
             ("xyx", "yx", ListDifference::Only(Side::A, 1)),
         ];
         for (a, b, expected) in table {

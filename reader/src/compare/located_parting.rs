@@ -1,5 +1,5 @@
-//! Where two sources part, for certain: digests say where bytes differ first, and
-//! the entries there say whether they mean another thing.
+//! Finds where two sources part. Digests show where bytes first differ, and the entries there
+//! show whether the meaning differs.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,32 +11,32 @@ use super::parting::Parting;
 use super::recording::{Reading, Recording};
 use crate::source::Blocks;
 
-/// Rises of one source that are compared where its node went back, the last ones.
+/// Limit of the height runs of one source that are compared if its node went back: the last
+/// ones.
 const RISES: usize = 4;
 
-/// Two traces and what stands where they part.
+/// Two traces, and the entries where they part.
 pub struct LocatedParting {
-    /// The traces side by side.
+    /// The comparison of the traces.
     pub comparison: Comparison,
     /// The entries at the parting, if there is one and both sides have entries.
     pub evidence: Option<[Evidence; 2]>,
-    /// Of sources whose nodes went back, the runs that were compared here are not
-    /// the last ones: what stands is equal.
+    /// The compared runs are not the last ones, because a node went back and what stands is equal.
     pub earlier: bool,
-    /// What stands is equal, and what was executed before it was not compared: the boxes are
-    /// of blocks behind that.
+    /// Only what stands was compared, and it is equal. Earlier executions were left out, because
+    /// the boxes are of later blocks.
     pub stands: bool,
-    /// Entries were seen that differ in bytes and mean the same.
+    /// Some entries differ in bytes and are equal in their values.
     pub same_values: bool,
-    /// How the sources were read.
+    /// How each source was read.
     readings: [Reading; 2],
 }
 
-/// Compares two sources: where a node went back to a lower height, what stands of what
-/// it executed, and if that is equal, what it executed before.
+/// Compares two sources. If a node went back to a lower height, compares first what stands,
+/// and if that is equal, the earlier executions.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
     let first = of_rises(a, b, [HeightRuns::One(0), HeightRuns::One(0)])?;
     let of = [0, 1].map(|side| &first.comparison.sides[side].executions);
@@ -53,8 +53,7 @@ pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
     Ok(located)
 }
 
-/// Compares what stands of two sources, then their runs one by one, until something
-/// differs.
+/// Compares what stands of two sources, then their runs in pairs, until something differs.
 fn of_many(
     a: &Recording,
     b: &Recording,
@@ -62,7 +61,7 @@ fn of_many(
     counts: [usize; 2],
 ) -> io::Result<Option<LocatedParting>> {
     let mut best: Option<LocatedParting> = None;
-    // The last runs stand whole: they are not compared again.
+    // The last runs stand as a whole, so they are not compared again.
     let compared = usize::from(standing.is_some());
     if let Some(standing) = standing {
         let found = of_rises(a, b, standing)?;
@@ -77,7 +76,8 @@ fn of_many(
         }
         best = Some(found);
     }
-    // What stood before was another block, of the chain's own choice.
+    // On a chain that replaces blocks the earlier executions were other blocks, by the choice of
+    // the chain.
     if a.vocabulary.replaces_blocks() {
         return Ok(best);
     }
@@ -102,8 +102,9 @@ fn of_many(
     Ok(best)
 }
 
-/// A box of a block that its node executed once: one that was put back to an older state
-/// is not accused, in all later boxes, of what it recovered from.
+/// Whether the source is a box of a block that its node executed once. A node that was
+/// restored to an older state must not be accused, in all its later boxes, of what it
+/// recovered from.
 fn is_of_one_execution(recording: &Recording) -> bool {
     let Some((about, Blocks::Told(blocks))) = recording
         .source
@@ -116,9 +117,9 @@ fn is_of_one_execution(recording: &Recording) -> bool {
     of.count() == 1
 }
 
-/// Which of two comparisons that found nothing tells more, whichever source was named
-/// first. What is broken in one run, or cannot be compared, is not equal because
-/// another one is.
+/// Which of two comparisons without a difference says more, whichever source was named first.
+/// A run that is broken or cannot be compared ranks higher: it is not equal because another
+/// run is.
 fn rank(of: &LocatedParting) -> impl Ord + use<> {
     let comparison = &of.comparison;
     let open = comparison.is_broken() || comparison.apart > 0;
@@ -132,8 +133,8 @@ fn rank(of: &LocatedParting) -> impl Ord + use<> {
     )
 }
 
-/// The runs to be compared, the last ones first: those that stand equally far from the
-/// last ones go together, whichever source was named first.
+/// The pairs of runs to compare, the last ones first. Pairs that are equally far from the last
+/// ones form a list, so that the result does not depend on which source was named first.
 fn pairs_of_rises(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
     let of = counts.map(|count| count.min(RISES));
     let at = |distance: usize| {
@@ -146,7 +147,7 @@ fn pairs_of_rises(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
     (0..of[0] + of[1] - 1).map(at).collect()
 }
 
-/// Where two traces part.
+/// Height and index of the place where two traces part.
 fn place(comparison: &Comparison) -> Option<(u64, usize)> {
     let parting = comparison.parting.as_ref();
     let parting = parting.map(|parting| (parting.a.0.height, parting.a.1.min(parting.b.1)));
@@ -162,7 +163,7 @@ fn of_rises(
     let mut known = Known::new();
     let mut equal = BTreeSet::new();
     let mut same_values = false;
-    // They were compared with other sources before, or in other runs.
+    // The sources may have been read by value before, with another source or in another run.
     a.read_by_bytes();
     b.read_by_bytes();
     loop {
@@ -215,7 +216,8 @@ fn of_rises(
     }
 }
 
-/// Whether both have to be read in another way than they were, by what that told.
+/// Whether the sources must be read in another way, because of what this reading showed. Sets
+/// that way.
 fn read_otherwise(recordings: [&Recording; 2], comparison: &Comparison) -> bool {
     let any = |tells: &dyn Fn(&pair::Coverage) -> bool| comparison.sides.iter().any(tells);
     let parted = comparison.parting.is_some();
@@ -225,8 +227,8 @@ fn read_otherwise(recordings: [&Recording; 2], comparison: &Comparison) -> bool 
             .for_each(|recording| recording.read_as_told());
         return true;
     }
-    // Another writer may have written the heights otherwise, or what stands behind the
-    // place where they part.
+    // Another JSON writer may have formatted the heights differently, or the entries behind the
+    // parting.
     let by_value = |side: &pair::Coverage| {
         side.blocks == 0 || side.summary.unread || side.summary.rewritten && parted
     };
@@ -239,7 +241,7 @@ fn read_otherwise(recordings: [&Recording; 2], comparison: &Comparison) -> bool 
     false
 }
 
-/// Whether the entries that both have of a crank differ.
+/// Whether some entry that both sides have of the unfinished crank differs.
 fn differs(
     a: &Recording,
     b: &Recording,
@@ -250,7 +252,7 @@ fn differs(
     Ok(classify_input(a, doubt, &found, comparison).differs_in_part())
 }
 
-/// The entries around a place.
+/// Reads the entries around a place.
 pub(super) fn gather(a: &Recording, b: &Recording, at: &Parting) -> io::Result<[Evidence; 2]> {
     both(
         || evidence::gather(a, &at.a.0, at.a.1),
@@ -258,7 +260,7 @@ pub(super) fn gather(a: &Recording, b: &Recording, at: &Parting) -> io::Result<[
     )
 }
 
-/// The case of a parting.
+/// The input for [`ClassifyInput::judge`].
 pub fn classify_input<'a>(
     a: &'a Recording,
     parting: &'a Parting,
@@ -277,7 +279,7 @@ pub fn classify_input<'a>(
     }
 }
 
-/// Reads both sources at once.
+/// Reads both sources at the same time, each in a thread.
 pub fn both<T: Send>(
     of_a: impl FnOnce() -> io::Result<T> + Send,
     of_b: impl FnOnce() -> io::Result<T>,

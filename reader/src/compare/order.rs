@@ -1,22 +1,20 @@
-//! Whether two executions did the same in another order from the place on where they part,
-//! though what came of it may depend on the order: a map that is gone through, a sum that is
-//! carried on.
+//! Whether two executions did the same steps in another order behind the place where they
+//! part. The outcome may depend on the order: iteration over a map, or a running sum.
 
 use super::streams::Counted;
 use crate::trace::{BlockTrace, Step, Unit, UnitDigest};
 use crate::vocabulary::step_tracker::StepKind;
 
-/// What stands in another order.
+/// What is in another order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
     /// The reads up to the next write.
     Reads,
-    /// The keys that are written, whatever is written to them.
+    /// The keys that are written, whatever their values.
     Keys,
 }
 
-/// What of the operations that follow one another from these units on stands in another
-/// order.
+/// Whether the operations from these units on are the same in another order.
 pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTrace, usize); 2]) -> Option<Moved> {
     let counted = Counted::of(a, b);
     let [of_a, of_b] = [(a, at_a), (b, at_b)].map(|(trace, at)| operations(trace, at, &counted));
@@ -31,12 +29,13 @@ pub(super) fn moved([(a, at_a), (b, at_b)]: [(&BlockTrace, usize); 2]) -> Option
         let writes = steps.iter().filter(|step| step.kind == StepKind::Write);
         writes.filter_map(|step| step.asks).collect::<Vec<_>>()
     });
-    // Another value for the same key comes first: that is no matter of order.
+    // The first key is the same and its value differs: that is not a difference of order.
     let begin_alike = keys[0].first() == keys[1].first();
     (!begin_alike && is_moved(&keys)).then_some(Moved::Keys)
 }
 
-/// Up to the end of the transaction or of the phase.
+/// The operations up to the end of the transaction or phase, without those that only one side
+/// records.
 fn operations<'t>(trace: &'t BlockTrace, at: usize, counted: &Counted) -> Vec<&'t Step> {
     let units = trace.units.iter().take(trace.covered()).skip(at);
     let operations = units.take_while(|unit| unit.is_operation());

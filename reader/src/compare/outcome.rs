@@ -1,11 +1,12 @@
-//! Blocks whose steps tell how their outcome came about, and are not the outcome.
+//! Compares blocks whose steps show how the outcome came about, but are not the outcome
+//! itself.
 //!
-//! A node that has just started reads more than one that runs; caches read less. Where
-//! both sides came to the same AppHash and results, such a block is equal, and where its
-//! course is another one that is a note. Elsewhere the reads between two other steps are
-//! taken together: nothing was written in between, so the order in which they were asked
-//! does not matter, and one that only a side asked changed nothing if both go on alike.
-//! Results may stand behind each transaction or behind all, and are compared by themselves.
+//! A node that has just started reads more than one that runs, because its caches are empty.
+//! If both sides have the same AppHash and results, the block is equal, and other steps are
+//! only a remark. Otherwise the reads between two other steps are compared as a set: nothing
+//! was written between them, so their order does not matter. A read that only one side made
+//! changed nothing if both sides continue equally. Results may be recorded behind each
+//! transaction or behind all of them, so they are compared separately.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,22 +22,23 @@ pub(super) enum Met {
     Equal,
     /// At these units.
     Parts(usize, usize),
-    /// Nowhere before these units, of which one is not there to its end.
+    /// Not before these units, of which one is unfinished.
     Doubt(usize, usize),
-    /// They have nothing in common to begin from.
+    /// They have no common place to start from.
     Nowhere,
 }
 
-/// Groups of reads that are remembered.
+/// Limit of the groups of reads that are remembered.
 const GROUPS: usize = 4096;
 
-/// Reads that stood in another order in blocks of the same AppHash: where they do so again,
-/// in the same phase of the block or the same transaction, that explains nothing.
+/// Groups of reads that were in another order in blocks with the same AppHash. If the same
+/// group is in another order again, in the same phase of the block or the same transaction,
+/// that explains nothing.
 #[derive(Debug, Default)]
 pub(super) struct Harmless(BTreeSet<UnitDigest>);
 
 impl Harmless {
-    /// Takes those of two executions that came to the same state.
+    /// Adds the moved groups of two executions that have the same state.
     pub(super) fn learn(&mut self, outcome: &Outcome) {
         let groups = outcome.moved_groups.iter();
         let room = GROUPS.saturating_sub(self.0.len());
@@ -51,17 +53,18 @@ impl Harmless {
 /// How two executions of a height compare.
 pub(super) struct Outcome {
     pub(super) met: Met,
-    /// Where the courses part first, if that decides nothing.
+    /// Where the steps first differ, if that decides nothing.
     pub(super) aside: Option<(usize, usize)>,
-    /// The first place where the same reads came in another order.
+    /// The first place where the same reads are in another order and that may matter.
     pub(super) moved: Option<(usize, usize)>,
-    /// All reads that came in another order, by their phase and what they ask.
+    /// All groups of reads that are in another order, by their phase and their questions.
     moved_groups: Vec<UnitDigest>,
-    /// Steps that only one side records may decide, and nothing else tells.
+    /// A stream that only one side records, and that may decide.
     pub(super) one_sided: Option<OneSided>,
-    /// Where what is told of the block is not the same.
+    /// Where events differ.
     pub(super) told: Option<(usize, usize)>,
-    /// The units up to which both were compared, where one of them is cut off.
+    /// Per side, the number of units that were compared. Less than all if the other side is cut
+    /// off.
     until: [usize; 2],
 }
 
@@ -79,8 +82,8 @@ impl Outcome {
     }
 }
 
-/// Compares two executions from their beginning on. `None`: every step of theirs is a
-/// part of the outcome.
+/// Compares two executions from their beginning. Returns `None` if neither has such steps:
+/// then every unit is part of the outcome.
 pub(super) fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Option<Outcome> {
     let has_steps = |trace: &BlockTrace| {
         let mut units = trace.units.iter();
@@ -89,7 +92,7 @@ pub(super) fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Optio
     if a.narrow || b.narrow || !has_steps(a) && !has_steps(b) {
         return None;
     }
-    // What stands before the beginning of a recording may be why steps differ.
+    // Steps before the beginning of a recording may be why later steps differ.
     if !a.begun || !b.begun {
         return Some(Outcome::of(Met::Nowhere));
     }
@@ -110,12 +113,12 @@ pub(super) fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Optio
     })
 }
 
-/// Both are whole and came to the same AppHash.
+/// Whether both executions are whole and have the same AppHash.
 pub(super) fn is_same_state(a: &BlockTrace, b: &BlockTrace) -> bool {
     a.is_whole() && b.is_whole() && a.app_hash.is_some() && a.app_hash == b.app_hash
 }
 
-/// The state is the same: only results can differ.
+/// The state is the same, so only results can differ.
 fn by_outcome(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Outcome {
     let decides = |kind| matches!(kind, None | Some(StepKind::Outcome | StepKind::Result));
     let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, decides));
@@ -129,7 +132,7 @@ fn by_outcome(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Outcome {
             ..Outcome::of(Met::Equal)
         };
     };
-    // The same question with another answer is why.
+    // If a read before the place got another answer, that is the cause, so it is named instead.
     let entry_order = by_course(a, b, counted, &Harmless::default());
     let answer = match entry_order.met {
         Met::Parts(at_a, at_b) if is_same_question(a, at_a, b, at_b) => Some((at_a, at_b)),
@@ -139,24 +142,24 @@ fn by_outcome(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Outcome {
     Outcome::of(Met::Parts(at_a, at_b))
 }
 
-/// How courses part where nothing came of it.
+/// How steps differ without an effect on the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HarmlessDifference {
-    /// A question had another answer.
+    /// A read got another answer.
     Answer,
-    /// Other questions were asked.
+    /// Other reads were made.
     Reads,
-    /// The same ones, in another order.
+    /// The same reads were made in another order.
     Order,
-    /// What ends or begins a transaction stands elsewhere.
+    /// The begin or end of a transaction, or a result, is at another place.
     Place,
-    /// What is told of the block is not the same.
+    /// Events differ.
     Told,
     /// Something else was written.
     Writes,
 }
 
-/// How they do.
+/// How the steps at this place differ.
 pub(super) fn aside(at: &Parting) -> HarmlessDifference {
     let ((a, at_a), (b, at_b)) = (&at.a, &at.b);
     if is_same_question(a, *at_a, b, *at_b) {
@@ -178,7 +181,7 @@ pub(super) fn aside(at: &Parting) -> HarmlessDifference {
     }
 }
 
-/// Both units ask the same.
+/// Whether both units are reads of the same key.
 pub(super) fn is_same_question(a: &BlockTrace, at_a: usize, b: &BlockTrace, at_b: usize) -> bool {
     let asks = |trace: &BlockTrace, at: usize| {
         let read = step(trace, at).filter(|step| step.kind == StepKind::Read);
@@ -191,8 +194,8 @@ fn step(trace: &BlockTrace, at: usize) -> Option<&Step> {
     trace.units.get(at)?.step()
 }
 
-/// Where what is told of the block is not the same. It decides nothing: other software may
-/// tell otherwise of the same.
+/// Where events differ. Events decide nothing: another version of the software may report the
+/// same execution differently.
 fn told_otherwise(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Option<(usize, usize)> {
     let told = |kind| kind == Some(StepKind::Told);
     let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, told));
@@ -200,7 +203,7 @@ fn told_otherwise(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Option<(
     (at_a < of_a.end() && at_b < of_b.end()).then_some((at_a, at_b))
 }
 
-/// By all steps but results, and then by these. What is told of the block is no step of it.
+/// Compares all steps except results, then the results. Leaves out events.
 fn by_course(a: &BlockTrace, b: &BlockTrace, counted: &Counted, harmless: &Harmless) -> Outcome {
     let walks = |of_results: bool| {
         let kept = move |kind| {
@@ -223,7 +226,7 @@ fn by_course(a: &BlockTrace, b: &BlockTrace, counted: &Counted, harmless: &Harml
     }
 }
 
-/// Between two other steps what was asked is compared without its order.
+/// Compares step by step. The reads between two other steps are compared as a set.
 fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
     let mut outcome = Outcome::of(Met::Equal);
     loop {
@@ -242,7 +245,7 @@ fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
         outcome.moved_groups.extend(group);
         let first = differ.filter(|_| matters);
         match (next_a, next_b) {
-            // More may follow of a block that was cut off.
+            // One side is cut off here, so it may have more.
             (None, _) if !a.trace.is_whole() => return outcome.until(reads.reached()),
             (_, None) if !b.trace.is_whole() => return outcome.until(reads.reached()),
             (None, None) => {
@@ -272,7 +275,7 @@ impl Outcome {
         Outcome { until, ..self }
     }
 
-    /// Reads that differ, and where their order does, if that may matter.
+    /// Notes where reads differ, and where their order differs in a way that may matter.
     fn note(&mut self, differ: Option<(usize, usize)>, moved: Option<(usize, usize)>) {
         self.aside = self.aside.or(differ);
         self.moved = self.moved.or(moved);
@@ -292,9 +295,9 @@ impl<'w, 't> Reads<'w, 't> {
         Reads { a, of_a, b, of_b }
     }
 
-    /// The same question with another answer. Of a question that is asked more than once
-    /// the answers may differ by themselves: a write that was taken back is no entry. Then
-    /// both sides must have asked equally often, or have no answer in common.
+    /// The first read that got another answer. A question that is asked several times may have
+    /// several answers, because a write that was rolled back leaves no entry. So both sides must
+    /// have asked equally often, or share no answer at all.
     fn other_answer(&self) -> Option<(usize, usize)> {
         let [asked_a, asked_b] = [(self.a, &self.of_a), (self.b, &self.of_b)].map(questions);
         self.of_a.iter().find_map(|at| {
@@ -312,7 +315,7 @@ impl<'w, 't> Reads<'w, 't> {
         })
     }
 
-    /// The place of the first read that is not the same.
+    /// The index of the first read that differs.
     fn first_other(&self) -> Option<usize> {
         let pairs = self.of_a.iter().zip(&self.of_b);
         let equal = pairs
@@ -330,8 +333,8 @@ impl<'w, 't> Reads<'w, 't> {
         })
     }
 
-    /// Up to where each side was compared: beside one that is cut off, up to what that one
-    /// has.
+    /// Per side, the number of units that were compared. If the other side is cut off, that ends
+    /// where the other side ends.
     fn reached(&self) -> [usize; 2] {
         let pairs = self.of_a.len().min(self.of_b.len());
         let last = |walk: &Walk<'_>, reads: &[usize], other: &Walk<'_>| {
@@ -351,9 +354,10 @@ impl<'w, 't> Reads<'w, 't> {
         ]
     }
 
-    /// Where they stand and what they ask, whatever its order, if they stand in another
-    /// order: what is made of them may come of that. What is asked names the transaction.
-    /// All before them is equal, so both sides are in the same phase.
+    /// A digest of the phase and of the questions, independent of their order, if only the order
+    /// of the reads differs. The digest finds the same group again in other blocks. A question
+    /// names its transaction. Both sides are in the same phase, because everything before is
+    /// equal.
     fn moved_group(&self) -> Option<UnitDigest> {
         if self.first_other().is_none() || !self.are_the_same() {
             return None;
@@ -367,13 +371,13 @@ impl<'w, 't> Reads<'w, 't> {
         group.finalize().as_bytes().first_chunk().copied()
     }
 
-    /// Only their order differs.
+    /// Whether only their order differs.
     fn are_the_same(&self) -> bool {
         let [a, b] = self.sorted();
         a == b
     }
 
-    /// One side asked all that the other did, and more.
+    /// Whether one side made all reads of the other, and possibly more.
     fn only_one_asks_more(&self) -> bool {
         let [a, b] = self.sorted();
         let (less, more) = if a.len() < b.len() { (a, b) } else { (b, a) };
@@ -381,7 +385,7 @@ impl<'w, 't> Reads<'w, 't> {
         less.iter().all(|one| more.any(|other| other == one))
     }
 
-    /// The units at a place among the reads, or behind them.
+    /// The units at an index of the reads, or behind them.
     fn place(&self, at: usize, next_a: Option<usize>, next_b: Option<usize>) -> (usize, usize) {
         let unit = |reads: &[usize], next: Option<usize>, walk: &Walk<'_>| {
             reads.get(at).copied().or(next).unwrap_or(walk.end())
@@ -393,7 +397,7 @@ impl<'w, 't> Reads<'w, 't> {
     }
 }
 
-/// Reads by what they ask, each in its turn.
+/// The reads by their question, in their order.
 fn questions((walk, reads): (&Walk<'_>, &Vec<usize>)) -> BTreeMap<UnitDigest, Vec<usize>> {
     let mut asked: BTreeMap<UnitDigest, Vec<usize>> = BTreeMap::new();
     for at in reads {
@@ -404,17 +408,18 @@ fn questions((walk, reads): (&Walk<'_>, &Vec<usize>)) -> BTreeMap<UnitDigest, Ve
     asked
 }
 
-/// The units of an execution that count, one after the other.
+/// The units of an execution that are compared, one after the other.
 struct Walk<'t> {
     trace: &'t BlockTrace,
     counted: Vec<usize>,
     at: usize,
-    /// What the phase began with that was passed last.
+    /// The step that began the current phase.
     phase: Option<UnitDigest>,
 }
 
 impl<'t> Walk<'t> {
-    /// `keeps`: which weights; `None` is that of what every recording has.
+    /// `keeps` selects by kind. `None` is a unit that is not a step of a stream: every recording
+    /// has it.
     fn new(
         trace: &'t BlockTrace,
         counted: &Counted,
@@ -435,7 +440,7 @@ impl<'t> Walk<'t> {
         step(self.trace, at)
     }
 
-    /// Whether a unit says what one of the other side does, wherever both stand.
+    /// Whether a unit equals a unit of the other side, apart from its position.
     fn says(&self, at: usize, other: &Walk<'_>, at_other: usize) -> bool {
         let units = self
             .trace
@@ -454,7 +459,7 @@ impl<'t> Walk<'t> {
             .is_some_and(|step| step.kind == StepKind::Read)
     }
 
-    /// The reads up to the next other step.
+    /// Takes the reads up to the next other step.
     fn reads(&mut self) -> Vec<usize> {
         let rest = self.counted.iter().skip(self.at).copied();
         let reads: Vec<usize> = rest.take_while(|at| self.is_read(*at)).collect();
@@ -462,12 +467,12 @@ impl<'t> Walk<'t> {
         reads
     }
 
-    /// The next step.
+    /// The next step, without taking it.
     fn next(&self) -> Option<usize> {
         self.counted.get(self.at).copied()
     }
 
-    /// Goes on behind the next step.
+    /// Moves behind the next step.
     fn pass(&mut self) {
         let step = self.next().and_then(|at| self.step(at));
         let phase = step.filter(|step| step.begins_phase).map(|step| step.bare);
@@ -475,17 +480,17 @@ impl<'t> Walk<'t> {
         self.at += 1;
     }
 
-    /// Behind everything that is known.
+    /// The index behind all units that are covered.
     fn end(&self) -> usize {
         self.trace.covered()
     }
 
-    /// It is there, or it is known that nothing more is.
+    /// Whether the unit is there, or certainly missing.
     fn is_known(&self, at: usize) -> bool {
         at < self.end() || self.trace.is_whole()
     }
 
-    /// Where both stop saying the same.
+    /// The first place where the two differ.
     fn first_other(&self, other: &Walk<'_>) -> Option<(usize, usize)> {
         let pairs = self.counted.iter().zip(&other.counted);
         let equal = pairs
@@ -499,7 +504,8 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// Equal as far as both tell: a crank's hash that one does not tell is not another one.
+/// Whether two units are equal in all that both sides record. A crankhash that only one side
+/// has is not a difference.
 fn is_equal(a: &Unit, b: &Unit) -> bool {
     let hashes = a.crankhash().zip(b.crankhash());
     a.digest == b.digest && hashes.is_none_or(|(a, b)| a == b)

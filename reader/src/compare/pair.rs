@@ -1,5 +1,5 @@
-//! Two traces side by side: which heights both have, where they part first, and
-//! how much differs from there on. Holds two blocks at a time.
+//! Lays two traces side by side: which heights both have, where they first part, and how much
+//! differs from there on. Holds two blocks at a time.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,25 +18,25 @@ use crate::fingerprint;
 use crate::trace::{BlockTrace, ChainBreak, Streams, Summary, TraceSink, Unit, What};
 use crate::vocabulary::{ComparedAmount, Vocabulary};
 
-/// Blocks read ahead of the comparison, by source.
+/// Blocks that each reader thread reads ahead of the comparison.
 const AHEAD: usize = 2;
-/// Heights, breaks and missing heights that are told one by one.
+/// Limit of each list of heights, rows, breaks and faults in a comparison.
 const TOLD: usize = 10_000;
-/// Blocks after the first difference in which a carried-over input is looked for.
+/// Number of blocks after the parting in which a carried-over input is looked for.
 const CARRIED: u64 = 4;
-/// Places before the first difference that only entries can decide.
+/// Limit of the doubtful places before the parting, where only entries can decide.
 const DOUBTS: usize = 16;
 
-/// How a height compares.
+/// How the two executions of a height compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// Whole on both sides and equal.
+    /// Both have it whole, and it is equal.
     Same,
     /// Not equal.
     Different,
-    /// What both have is equal, but a side does not have all of it.
+    /// All that both have is equal, but at least one side lacks some of it.
     Partial,
-    /// Nothing to compare.
+    /// Nothing of it can be compared.
     Unknown,
 }
 
@@ -45,132 +45,131 @@ pub enum Agreement {
 pub struct HeightRow {
     /// Height.
     pub height: u64,
-    /// Cranks, of the side with more.
+    /// Cranks of the side that has more.
     pub cranks: usize,
-    /// How it compares.
+    /// How the height compares.
     pub agreement: Agreement,
-    /// Whole on both sides.
+    /// Both sides have it whole.
     pub whole: bool,
 }
 
-/// A crank from which on the activityhashes differ though all steps are equal.
+/// The crank from which on the activityhashes differ although all steps are equal.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivityParting {
     /// Height.
     pub height: u64,
-    /// Which execution of it: the later of the two sides'.
+    /// The attempt: the higher number of the two sides'.
     pub attempt: u32,
-    /// Cranks before it in the block.
+    /// Number of cranks before it in the block.
     pub before: u64,
-    /// Crank.
+    /// Number of the crank.
     pub crank: u64,
-    /// First crank of its run.
+    /// It is the first crank of its run, so work between two runs can explain the difference.
     pub between_runs: bool,
 }
 
-/// One side's coverage.
+/// What one side covers.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    /// What the source told.
+    /// Summary of the source.
     pub summary: Summary,
-    /// Lowest and highest height.
+    /// Lowest and highest height; `None` if it has no block.
     pub heights: Option<(u64, u64)>,
-    /// The beginning of the first height is there.
+    /// It has the beginning of its first height.
     pub begins_whole: bool,
-    /// Executions taken for their height.
+    /// Number of heights that were compared: one execution counts for each.
     pub blocks: u64,
-    /// Heights without a whole execution.
+    /// Heights without a whole execution; at most ten thousand.
     pub incomplete: Vec<u64>,
-    /// Heights of which something inside is missing: what stands behind it is not
-    /// compared.
+    /// Heights with a hole inside. The entries behind the hole are not compared. At most ten
+    /// thousand.
     pub holed: Vec<u64>,
-    /// Heights missing between two that are there.
+    /// Heights missing between two that the source has; at most ten thousand.
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
     pub executions: Executions,
-    /// Heights whose entries do not stand as the kernel wrote them, and why.
+    /// Heights whose entries are not in the order in which the kernel wrote them, and why; at most
+    /// ten thousand.
     pub faults: Vec<(u64, String)>,
-    /// Breaks of the activityhash chain, and their heights.
+    /// Breaks of the activityhash chain, with their heights; at most ten thousand.
     pub breaks: Vec<(u64, ChainBreak)>,
 }
 
-/// Heights at which the entries of an unfinished crank were found to differ, which
-/// its digest cannot tell.
+/// Heights where an unfinished crank is known to differ, because its entries were read.
+/// Digests cannot show that: an unfinished crank has none to compare.
 pub type Known = BTreeSet<u64>;
 
-/// A height at which the AppHashes are not the same.
+/// A height at which the AppHashes differ.
 #[derive(Clone, Copy, Debug)]
 pub struct DisputedHash {
     /// The height.
     pub height: u64,
-    /// One side alone records steps of it that may be why.
+    /// Steps that only one side records at this height and that may explain the difference.
     pub one_sided: Option<OneSided>,
-    /// Both have it whole.
+    /// Both sides have it whole.
     pub whole: bool,
-    /// Some read is not the same.
+    /// At least one read differs.
     pub reads_differ: bool,
 }
 
-/// Everything that comparing traces tells.
+/// The result of comparing two traces.
 #[derive(Debug, Default)]
 pub struct Comparison {
     /// Sides A and B.
     pub sides: [Coverage; 2],
-    /// The first difference.
+    /// The first difference that decides.
     pub parting: Option<Parting>,
-    /// Where both are equal up to a crank that a side does not have to its end: only
-    /// its entries tell whether they part there. Those before the first difference.
+    /// Places where all is equal up to a crank that one side does not have to its end. Only the
+    /// entries show whether the sides differ there. Only places before the parting are listed, at
+    /// most 16.
     pub doubts: Vec<Parting>,
-    /// The first place where courses part and what came of the block is the same, and at
-    /// how many heights that is so.
+    /// The first place where steps differ although the outcome of the block is the same.
     pub aside: Option<Parting>,
-    /// Such heights.
+    /// Number of heights at which that is so.
     pub asides: u64,
-    /// Of the first height that differs, where what is told of it does too.
+    /// The first difference in events, at a height that differs or has another AppHash.
     pub told: Option<Parting>,
-    /// The first height of which both have the end and at which their AppHashes are not the
-    /// same.
+    /// The first height whose end both sides have and whose AppHashes differ.
     pub other_app_hash: Option<DisputedHash>,
-    /// The first height that both have whole, of which a fingerprint or what stands beside
-    /// one tells no AppHash.
+    /// The first height that both sides have whole, but whose AppHash is unknown on a side. Set
+    /// only if one side is a fingerprint.
     pub unhashed: Option<u64>,
-    /// The first height at which what one side alone records may decide.
+    /// The first equal height at which steps that only one side records may decide the outcome.
     pub one_sided: Option<(u64, OneSided)>,
-    /// The first difference of activityhashes alone.
+    /// The first place where only activityhashes differ.
     pub activity: Option<ActivityParting>,
-    /// Heights both have.
+    /// Heights that both sides have; at most ten thousand.
     pub rows: Vec<HeightRow>,
-    /// Heights both have whole.
+    /// Number of heights that both sides have whole.
     pub whole: u64,
-    /// Heights that are whole on both sides and whose digests cannot be compared: in
-    /// one of them are hashes that the other does not tell.
+    /// Number of heights that both sides have whole but whose digests cannot be compared: the
+    /// digests of one side include hashes that the other side does not record.
     pub apart: u64,
-    /// Heights at which another block stands on either side, of a chain that replaces
-    /// blocks.
+    /// Heights at which the sides have different blocks, on a chain that replaces blocks.
     pub replaced: Vec<u64>,
-    /// Heights at which a side began another block on its proposal, and its recording
-    /// ends before the decision.
+    /// Heights at which a side began a different block on a proposal, and its recording ends
+    /// before the network decided.
     pub undecided: Vec<(u64, Vec<Side>)>,
-    /// Heights that differ.
+    /// Number of heights that differ.
     pub differing: u64,
-    /// Inputs and steps that both have in the heights that both have whole.
+    /// Inputs in the heights that both sides have whole, of the side with fewer.
     pub inputs: u64,
-    /// The steps.
+    /// Steps in those heights, of the side with fewer.
     pub steps: u64,
-    /// What the blocks of both were given.
+    /// The inputs of the blocks of both sides.
     pub given: Inputs,
-    /// Cranks compared, and of these: cranks that differ.
+    /// Number of cranks compared, and how many of them differ.
     pub cranks: (u64, u64),
-    /// Cranks from the parting to the first with another crankhash.
+    /// Number of cranks from the parting to the first one whose crankhash differs.
     pub crankhash_after: Option<u64>,
-    /// Cranks of the first block that differs which do, by their place in it.
+    /// The cranks that differ in the block of the parting, by their position in the block.
     pub in_block: Vec<u64>,
     since_parting: u64,
-    /// Reads whose order did no harm so far.
+    /// Moved reads that changed nothing in earlier blocks.
     harmless: Harmless,
 }
 
-/// The trace of one source, read by a thread of its own.
+/// Reads the trace of one source in a thread of its own.
 pub struct TraceReader<'scope> {
     blocks: Receiver<BlockTrace>,
     thread: ScopedJoinHandle<'scope, io::Result<Summary>>,
@@ -183,19 +182,19 @@ pub struct TraceReader<'scope> {
     executions: Executions,
 }
 
-/// What is handed out of a source whose node went back to lower heights: its heights run
-/// more than once.
+/// Which of the height runs of a source a reader returns. A source has several if its node
+/// went back to lower heights.
 #[derive(Clone, Debug)]
 pub enum HeightRuns {
-    /// One run, from 0.
+    /// One run, counted from 0.
     One(usize),
-    /// What stands: of each run the heights below all later ones. Holds where these
-    /// begin at the lowest, by run.
+    /// Of each run, the heights below the start of every later run: what was not executed again.
+    /// Element `n` is the first height that run `n` no longer counts for.
     Standing(Vec<u64>),
 }
 
 impl HeightRuns {
-    /// What stands of runs that begin at these heights.
+    /// Selects what stands of the runs that begin at these heights.
     pub fn standing(starts: &[u64]) -> HeightRuns {
         let mut lowest = u64::MAX;
         let below = starts.iter().rev().map(|start| {
@@ -221,31 +220,30 @@ impl HeightRuns {
 pub struct RepeatedHeight {
     /// The height.
     pub height: u64,
-    /// Which execution of it counts.
+    /// The attempt that counts.
     pub attempt: u32,
-    /// That one is whole.
+    /// The execution that counts is whole.
     pub whole: bool,
 }
 
 /// Heights that a source has more than once.
 #[derive(Clone, Debug, Default)]
 pub struct Executions {
-    /// Heights executed more than once in a row; at most ten thousand.
+    /// Heights that were executed more than once in a row; at most ten thousand.
     pub again: Vec<RepeatedHeight>,
-    /// Executions that count because they were asked for: height and attempt.
+    /// Executions that count because the user asked for them: height and attempt.
     pub asked: Vec<(u64, u32)>,
-    /// Executions that count because they diverged, though another one came after:
-    /// height and attempt.
+    /// Executions that count because they diverged, although a later one exists: height and
+    /// attempt.
     pub diverged: Vec<(u64, u32)>,
-    /// Executions that do not count and that did something else than the one that
-    /// does: height, its attempt, the attempt that counts.
+    /// Executions that do not count and that differ from the one that does: height, its attempt,
+    /// the attempt that counts.
     pub otherwise: Vec<(u64, u32, u32)>,
-    /// Heights at which the chain put another block in the place of one, the last of
-    /// which counts; at most ten thousand.
+    /// Heights at which the chain replaced a block. The last block counts. At most ten thousand.
     pub replaced: Vec<u64>,
-    /// How often heights run from a lower one: once, unless the node went back.
+    /// Number of height runs: 1, unless the node went back to a lower height.
     pub height_runs: usize,
-    /// Where the runs begin; at most ten thousand.
+    /// The first height of each run; at most ten thousand.
     pub starts: Vec<u64>,
 }
 
@@ -267,7 +265,7 @@ impl Executions {
 }
 
 impl<'scope> TraceReader<'scope> {
-    /// Begins to read.
+    /// Starts the reader thread.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         recording: &'env Recording,
@@ -289,9 +287,9 @@ impl<'scope> TraceReader<'scope> {
         }
     }
 
-    /// The execution that counts at the next height: the one that was asked for, else
-    /// one that diverged, else the last whole one in which the kernel ran, else one in which
-    /// it ran, else the last whole one, else the longest.
+    /// Returns the execution that counts at the next height. The order of preference: the attempt
+    /// that the user asked for, one that diverged, the last whole one in which the kernel ran, one
+    /// in which it ran, the last whole one, the longest.
     pub fn next_height(&mut self) -> Option<BlockTrace> {
         let mut best = self.held.take().or_else(|| self.next_block())?;
         let mut others = Vec::new();
@@ -317,14 +315,15 @@ impl<'scope> TraceReader<'scope> {
         Some(best)
     }
 
-    /// The next execution that is asked for.
+    /// Returns the next execution in the range of heights and in the selected height run.
     fn next_block(&mut self) -> Option<BlockTrace> {
         while let Ok(block) = self.blocks.recv() {
             if !self.range.contains(&block.height) {
                 continue;
             }
             let goes_back = self.newest.is_some_and(|newest| block.height < newest);
-            // A block that was saved runs again empty.
+            // A node that starts again executes a block that it has saved once more, without any
+            // work.
             if goes_back && !block.ran() {
                 continue;
             }
@@ -342,8 +341,8 @@ impl<'scope> TraceReader<'scope> {
         None
     }
 
-    /// Of two blocks of which the network decides one, the length tells nothing: the one
-    /// that was decided counts, or the one that was begun later.
+    /// Whether `block` counts rather than `best`. If the two are different blocks and one is an
+    /// undecided proposal, their length proves nothing: a decided block wins, else the later one.
     fn is_better(&self, block: &BlockTrace, best: &BlockTrace) -> bool {
         let choice = |block: &BlockTrace| self.attempt == Some(block.attempt) || block.diverged;
         let is_choice = undecided(best, block).is_some() && is_other_block(best, block);
@@ -392,10 +391,10 @@ impl<'scope> TraceReader<'scope> {
         self.executions.otherwise.extend(otherwise.take(room));
     }
 
-    /// What else the source told, once its trace is over.
+    /// Reads the rest of the trace, and returns the summary of the source and its executions.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error from reading the source.
     pub fn finish(mut self) -> io::Result<(Summary, Executions)> {
         while self.next_block().is_some() {}
         drop(self.blocks);
@@ -406,11 +405,12 @@ impl<'scope> TraceReader<'scope> {
     }
 }
 
-/// Hands on the execution that counts of each height. Where the node went back, heights
-/// come again, and what comes last is what it executed last.
+/// Passes the execution that counts of each height to `sink`, one height run after the other.
+/// Where the node went back, a height comes several times, and the last time is what the node
+/// executed last.
 ///
 /// # Errors
-/// What reading gives, or the sink.
+/// An error from reading the source, or from `sink`.
 pub fn each_height<E: From<io::Error>>(
     recording: &Recording,
     sink: &mut dyn FnMut(BlockTrace) -> Result<(), E>,
@@ -434,7 +434,7 @@ pub fn each_height<E: From<io::Error>>(
 /// Compares two traces to their ends.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub fn compare(
     mut a: TraceReader<'_>,
     mut b: TraceReader<'_>,
@@ -513,7 +513,8 @@ impl Coverage {
             .extend(breaks.take(TOLD.saturating_sub(self.breaks.len())));
     }
 
-    /// What stands outside its heights is not missing.
+    /// Drops missing heights that are outside the range of the source: the other side reported
+    /// them, and the source does not claim to cover them.
     fn end(&mut self) {
         if let Some((first, last)) = self.heights {
             self.missing
@@ -529,21 +530,21 @@ impl Coverage {
 }
 
 impl Comparison {
-    /// Of a height that both have, a side's entries do not stand as its kernel wrote
-    /// them: what differs there was not seen.
+    /// Whether the entries of a height that both sides have are not in the order in which the
+    /// kernel wrote them. A difference at that height may have been missed.
     pub fn is_broken(&self) -> bool {
         let common = |height: u64| self.rows.iter().any(|row| row.height == height);
         let mut faults = self.sides.iter().flat_map(|side| &side.faults);
         faults.any(|(height, _)| common(*height))
     }
 
-    /// A side's sender leaves out what cannot be seen to be missing.
+    /// Whether a side was sent by a slog sender that may drop entries without a trace.
     pub fn is_left_out(&self) -> bool {
         self.sides.iter().any(|side| side.summary.wrapped > 0)
     }
 
-    /// The AppHashes differ already before the first step that does, where all that both
-    /// record is equal.
+    /// Whether the AppHashes already differ before the first step that differs. Then the step is a
+    /// consequence, and the cause is outside the recordings.
     pub fn is_led(&self) -> bool {
         let parting = self.parting.as_ref().map(|parting| parting.a.0.height);
         let other = self.other_app_hash.map(|other| other.height);
@@ -552,7 +553,8 @@ impl Comparison {
             .is_some_and(|(parting, other)| other < parting)
     }
 
-    /// Of recordings without every height, only the other one tells what is missing.
+    /// A recording that does not have every height shows a missing height only by comparison with
+    /// the other one.
     fn note_lone(&mut self, blocks: [Option<&BlockTrace>; 2], every: bool) {
         let (lone, side) = match blocks {
             [Some(block), None] => (block, &mut self.sides[1]),
@@ -564,7 +566,7 @@ impl Comparison {
         }
     }
 
-    /// The chain has had both blocks at their height.
+    /// Both blocks were on the chain at this height, at different times: nothing is wrong.
     fn other_block(&mut self, a: &BlockTrace, b: &BlockTrace) {
         if self.rows.len() < TOLD {
             self.replaced.push(a.height);
@@ -572,7 +574,8 @@ impl Comparison {
         }
     }
 
-    /// One block is a proposal, and it is unknown whether the network decided it.
+    /// One of the blocks is a proposal, and the recording does not say whether the network decided
+    /// it.
     fn other_proposal(&mut self, a: &BlockTrace, b: &BlockTrace, sides: Vec<Side>) {
         if self.undecided.len() < TOLD {
             self.undecided.push((a.height, sides));
@@ -582,7 +585,7 @@ impl Comparison {
         }
     }
 
-    /// Nothing of two blocks can be compared.
+    /// Adds the row of a height whose blocks cannot be compared.
     fn incomparable(&mut self, a: &BlockTrace, b: &BlockTrace) {
         self.rows.push(HeightRow {
             height: a.height,
@@ -592,8 +595,8 @@ impl Comparison {
         });
     }
 
-    /// Notes where the AppHashes differ first, and where none is told; gives whether
-    /// they differ.
+    /// Notes the first height whose AppHashes differ, and the first without one. Returns whether
+    /// the AppHashes differ.
     fn note_app_hashes(&mut self, a: &BlockTrace, b: &BlockTrace, outcome: &Outcome) -> bool {
         let whole = a.is_whole() && b.is_whole();
         let same = fingerprint::is_same_app_hash(a, b);
@@ -622,11 +625,11 @@ impl Comparison {
         let both = a.is_whole() && b.is_whole();
         let met = match (outcome.met, outcome.moved) {
             (Met::Doubt(at_a, at_b), _) if known.contains(&a.height) => Met::Parts(at_a, at_b),
-            // Where the state is another one, the order may be why.
+            // The AppHash differs, so the changed order of reads may be the cause.
             (Met::Equal, Some((at_a, at_b))) if other_hash && both => Met::Parts(at_a, at_b),
             (met, _) => met,
         };
-        // What a sender left out may differ.
+        // Entries that a sender dropped may differ.
         let wrapped = a.wrapped || b.wrapped;
         let open = one_sided.filter(|_| matches!(met, Met::Equal));
         let first = self.one_sided.take();
@@ -678,12 +681,12 @@ impl Comparison {
         }
     }
 
-    /// What each side records beside its blocks.
+    /// The streams that each side records.
     pub fn streams(&self) -> [&Streams; 2] {
         self.sides.each_ref().map(|side| &side.summary.streams)
     }
 
-    /// How much was compared beside whole blocks.
+    /// How much was compared besides whole blocks.
     pub fn amount(&self) -> ComparedAmount {
         ComparedAmount {
             cranks: self.cranks.0,
@@ -715,8 +718,8 @@ impl Comparison {
         }
     }
 
-    /// Cranks side by side, by their place in the block: after the parting the
-    /// numbers tell nothing. What a side does not cover is not compared.
+    /// Compares cranks by their position in the block: after the parting their numbers no longer
+    /// correspond. Cranks that a side does not cover are not compared.
     fn count_cranks(&mut self, a: &BlockTrace, b: &BlockTrace, met: &Met) {
         let Some((from_a, from_b)) = common_start(a, b).filter(|_| !matches!(met, Met::Nowhere))
         else {
@@ -757,14 +760,15 @@ impl Comparison {
         self.cranks.1 += surplus as u64;
     }
 
-    /// Remembers the inputs of the few blocks after the parting.
+    /// Collects the inputs of the few blocks after the parting. They show whether an input was
+    /// carried over to a later block.
     fn note_inputs(&mut self, blocks: [Option<&BlockTrace>; 2]) {
         let Some(parting) = &mut self.parting else {
             return;
         };
         let last = parting.a.0.height + CARRIED;
         for (list, block) in parting.later.iter_mut().zip(blocks) {
-            // What a proposal brings may never have been in a block.
+            // The inputs of a proposal may never get into a block.
             let counts = |block: &&BlockTrace| block.height <= last && !block.is_undecided();
             let Some(block) = block.filter(counts) else {
                 continue;
@@ -788,7 +792,7 @@ fn undecided(a: &BlockTrace, b: &BlockTrace) -> Option<Vec<Side>> {
     }
 }
 
-/// Two blocks of one height, as their first entries say, or what both were given.
+/// Whether these are different blocks: their first entries differ, or their inputs do.
 fn is_other_block(a: &BlockTrace, b: &BlockTrace) -> bool {
     let narrow = a.narrow || b.narrow;
     let first = a.units.first().zip(b.units.first());
@@ -796,7 +800,7 @@ fn is_other_block(a: &BlockTrace, b: &BlockTrace) -> bool {
     a.begun && b.begun && (differs || !a.given.others(&b.given).is_empty())
 }
 
-/// Both are known and not equal.
+/// Whether both values are known and differ.
 fn parted<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
 }
@@ -807,7 +811,7 @@ fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Outcome {
 }
 
 fn meet_unit_by_unit(a: &BlockTrace, b: &BlockTrace) -> Met {
-    // A digest with a crankhash in it says nothing of one without.
+    // A digest that includes a crankhash cannot be compared with one that does not.
     if (a.narrow || b.narrow) && a.hashless != b.hashless {
         return Met::Nowhere;
     }
@@ -830,7 +834,7 @@ fn meet_unit_by_unit(a: &BlockTrace, b: &BlockTrace) -> Met {
         {
             Met::Parts(at_a, at_b)
         }
-        // Nothing of a crank that it does not have to its end is in a fingerprint.
+        // A fingerprint has nothing of an unfinished crank, so no entries can decide.
         (Next::Part, Next::Unit | Next::Part) | (Next::Unit, Next::Part) if !narrow => {
             Met::Doubt(at_a, at_b)
         }
@@ -840,16 +844,16 @@ fn meet_unit_by_unit(a: &BlockTrace, b: &BlockTrace) -> Met {
     }
 }
 
-/// What a trace has at a place.
+/// What a trace has at an index.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// A unit that is there whole.
+    /// A whole unit.
     Unit,
-    /// The beginning of a crank.
+    /// An unfinished crank.
     Part,
-    /// The block's end.
+    /// The end of the block.
     End,
-    /// Nothing is known.
+    /// Unknown: behind a hole, or behind the end of an unfinished recording.
     Unknown,
 }
 
@@ -869,14 +873,14 @@ impl Next {
     }
 }
 
-/// Cranks behind a unit that are there whole, and their units.
+/// The whole cranks from a unit on, with their unit indices.
 fn covered_cranks(trace: &BlockTrace, from: usize) -> Vec<(usize, Unit)> {
     let units = trace.units.iter().copied().enumerate();
     let covered = units.take(trace.covered()).skip(from);
     covered.filter(|(_, unit)| unit.crank().is_some()).collect()
 }
 
-/// Cranks of one side that are known to have no counterpart on the other.
+/// Number of cranks of one side that certainly have no counterpart on the other.
 fn surplus(a: &BlockTrace, of_a: usize, b: &BlockTrace, of_b: usize, met: &Met) -> usize {
     let shorter = if of_a < of_b { a } else { b };
     let ends = shorter.ended && shorter.holes.is_empty();
@@ -893,7 +897,7 @@ fn surplus(a: &BlockTrace, of_a: usize, b: &BlockTrace, of_b: usize, met: &Met) 
     }
 }
 
-/// Equal as far as both tell.
+/// Whether two units are equal in all that both sides record.
 fn is_equal(a: &Unit, b: &Unit, narrow: bool) -> bool {
     if narrow {
         fingerprint::narrow(a) == fingerprint::narrow(b)
@@ -902,13 +906,13 @@ fn is_equal(a: &Unit, b: &Unit, narrow: bool) -> bool {
     }
 }
 
-/// Where both begin: at the block's beginning, else at the first crank that
-/// both have whole.
+/// The unit indices from which to compare: 0 if both have the block's beginning, else the
+/// first crank that both have whole.
 fn common_start(a: &BlockTrace, b: &BlockTrace) -> Option<(usize, usize)> {
     if a.begun && b.begun {
         return Some((0, 0));
     }
-    // The first crank of a recording that begins inside the block may be cut.
+    // The first crank of a recording that begins inside the block may lack its first entries.
     let whole = |trace: &BlockTrace| -> Vec<(usize, u64)> {
         let cranks = trace
             .units
@@ -930,9 +934,9 @@ fn common_start(a: &BlockTrace, b: &BlockTrace) -> Option<(usize, usize)> {
     None
 }
 
-/// The first crank with another activityhash, where all units are equal.
+/// The first crank whose activityhash differs, in a block whose units are all equal.
 fn activity_parting(a: &BlockTrace, b: &BlockTrace) -> Option<ActivityParting> {
-    // What began in mid-block may have parted before.
+    // A side that began in mid-block may have parted before its recording begins.
     if !a.begun || !b.begun {
         return None;
     }

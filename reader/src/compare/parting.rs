@@ -1,23 +1,23 @@
-//! The place where two recordings part.
+//! The place where two traces part.
 
 use crate::trace::{BlockTrace, UnitDigest};
 
-/// Where the traces part: unit indices in the two executions.
+/// Where two traces part: the execution and the index of the unit, on each side.
 #[derive(Clone, Debug)]
 pub struct Parting {
-    /// The execution on side A and the unit.
+    /// The execution on side A, and the index of the unit.
     pub a: (BlockTrace, usize),
     /// The same on side B.
     pub b: (BlockTrace, usize),
-    /// Inputs of the blocks that follow, by side: (height, body).
+    /// Inputs of the next few blocks, by side: height and digest of the body.
     pub later: [Vec<(u64, UnitDigest)>; 2],
-    /// A height before this one is missing on a side, so that this may not be
-    /// where they parted.
+    /// A side lacks the height before this one, so the two nodes may have diverged there.
     pub behind_gap: bool,
 }
 
 impl Parting {
-    /// Inputs that are not the same, by name, where the traces part in what tells them.
+    /// Names of the inputs that differ. Empty unless the traces part in one of the first two
+    /// units, which hold the inputs.
     pub fn other_inputs(&self) -> Vec<String> {
         let ((a, at_a), (b, at_b)) = (&self.a, &self.b);
         match at_a == at_b && *at_a <= 1 {

@@ -1,4 +1,4 @@
-//! Whether every read of a recording gave what was written.
+//! Checks whether every read of a recording returned what was written last.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -13,67 +13,67 @@ use crate::trace::{BlockTrace, Durability, TraceSink};
 use crate::values;
 use crate::vocabulary::{Role, Vocabulary};
 
-/// Keys whose last value is remembered: some 100 bytes each.
+/// Limit of the keys whose last value is remembered: about 100 bytes each.
 const KEYS: usize = 1 << 22;
-/// Values that a key may have, of which one is known to be there.
+/// Limit of the values that a key may have while it is unknown which one applies.
 const VALUES: usize = 8;
-/// Writes of one block that can be taken back, and its transactions: some 100 bytes each.
+/// Limit of the writes of one block that can be rolled back, and of its transactions: about
+/// 100 bytes each.
 const WRITES: usize = 1 << 21;
-/// Stores of one block whose roots are remembered, and those that are known to have none.
+/// Limit of the stores of one block whose roots are remembered, and of the stores without a
+/// root.
 const STORES: usize = 4096;
-/// Wrong reads that are told one by one.
+/// Limit of the wrong reads that are listed.
 const TOLD: usize = 100;
 
-/// A read that did not give what was written last.
+/// A read that did not return what was written last.
 #[derive(Clone, Debug, Serialize)]
 pub struct WrongRead {
-    /// Slog line of the answer.
+    /// Number of the answer's slog line.
     pub line_number: u64,
-    /// Crank.
+    /// Number of the crank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crank: Option<u64>,
-    /// Store and key.
+    /// Store and key, as text.
     pub key: String,
-    /// The value that was read; absent if there was none.
+    /// The value that was read; absent if the key had none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<String>,
-    /// Slog line of the last recorded write or read of the key.
+    /// Number of the slog line of the last recorded write or read of the key.
     pub known_from: u64,
 }
 
-/// What checking all reads of one source told.
+/// The result of checking all reads of one source.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Reads {
-    /// Reads whose key was known.
+    /// Number of reads whose key was known.
     pub checked: u64,
-    /// Reads of keys of which nothing was recorded before.
+    /// Number of reads of keys without an earlier record.
     pub unknown: u64,
-    /// Reads of which the recording does not tell whether they are right: what was
-    /// written before may have been thrown away.
+    /// Number of reads that cannot be judged: earlier writes may have been discarded.
     pub untold: u64,
-    /// Reads that gave something else; at most a hundred.
+    /// Reads that returned something else; at most 100.
     pub wrong: Vec<WrongRead>,
-    /// How many.
+    /// Number of reads that returned something else.
     pub wrong_count: u64,
-    /// How often all that was known was forgotten, as one block wrote more than can be
-    /// remembered to be taken back.
+    /// How often all known values were dropped, because one block wrote more than can be
+    /// remembered for a rollback.
     pub forgotten: u64,
 }
 
-/// Checks that every vatstoreGet, or read of a chain's store, gave the last
-/// recorded value. A read of a key
-/// that nothing is known of makes it known.
+/// Checks that every vatstoreGet, or read of a chain's store, returned the last recorded
+/// value. The first read of a key makes its value known.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading the source.
 pub fn check_reads(recording: &Recording) -> io::Result<Reads> {
     let mut check = Check::new(recording.vocabulary);
     cutter::read(recording, Depth::Places, &mut check)?;
     if check.reads.wrong_count == 0 || recording.is_by_value() {
         return Ok(check.reads);
     }
-    // Another writer may have written a height so that its block was not known to
-    // begin again.
+    // Another JSON writer may have formatted a height so that the start of a repeated execution
+    // was not recognised. So the reads are checked by value before anything is called wrong.
     recording.read_by_value();
     check_reads(recording)
 }
@@ -82,30 +82,30 @@ struct Check {
     vocabulary: &'static dyn Vocabulary,
     known: Keys,
     branches: Branches<Known>,
-    /// Transactions that wrote on the execution's own branch, until it ends. What such a
-    /// one wrote on others is gone as well if it fails.
+    /// Transactions that wrote directly on the execution's own branch, until the execution ends.
+    /// If such a transaction fails, its writes on other branches are discarded too.
     direct: HashSet<u64>,
-    /// What each transaction wrote whose result is not known yet.
+    /// The writes of each transaction whose result is not known yet.
     by_tx: HashMap<u64, Vec<KeyDigest>>,
-    /// Line that began the execution; 0 if that is not here.
+    /// Line that began the execution; 0 if it is missing.
     begun: u64,
-    /// Stores of which the block tells a root.
+    /// Stores whose root the block records.
     rooted: HashSet<[u8; 16]>,
-    /// Stores that had none where others had one, and the line behind which their keys may
-    /// have other values.
+    /// Stores without a root in a block that has roots of other stores. A key written up to this
+    /// line may have another value.
     rootless: HashMap<[u8; 16], u64>,
-    /// Where no roots are told, the line behind which any store may have been emptied.
+    /// If the block records no roots: every store may have been emptied at this line. Else 0.
     unrooted: u64,
-    /// The line that was read last.
+    /// The last line that was read.
     line: u64,
-    /// Of the execution more was written than can be taken back, or it is not known what is
-    /// gone if one of its transactions fails.
+    /// The execution wrote more than can be rolled back, or it is unknown what is discarded if one
+    /// of its transactions fails. Then no read is judged until the execution is over.
     overrun: bool,
-    /// How much that is.
+    /// The limit of what can be rolled back.
     most: usize,
-    /// Values before the crank that is running wrote over them.
+    /// Values that the current crank overwrote.
     undo: Vec<Undo>,
-    /// Values before what was executed since the last commit wrote over them.
+    /// Values that were overwritten since the last commit.
     uncommitted: Vec<Undo>,
     /// A commit was seen since the recording began, or since something was missing.
     settled: bool,
@@ -114,7 +114,7 @@ struct Check {
     reads: Reads,
 }
 
-/// What is known of the keys of all stores.
+/// The known keys of all stores.
 #[derive(Default)]
 struct Keys {
     stores: HashMap<[u8; 16], HashMap<[u8; 16], Known>>,
@@ -130,12 +130,12 @@ type Value = [u8; 16];
 struct Known {
     value: Value,
     line: u64,
-    /// The transaction that wrote it and may have failed. What another one reads
-    /// meanwhile proves nothing.
+    /// The transaction that wrote it and may still fail. A read of another transaction meanwhile
+    /// proves nothing.
     unsettled: Option<u64>,
-    /// Line with which it took effect; 0 if it was read.
+    /// Line at which it took effect; 0 if it was read.
     effect: u64,
-    /// What stands there if writes were thrown away.
+    /// Other values that the key has if writes were discarded.
     or: Or,
 }
 
@@ -143,9 +143,9 @@ struct Known {
 #[derive(Clone)]
 enum Or {
     None,
-    /// These, in the execution of this number; in a later one it has one value.
+    /// These, during the execution with this ordinal. A later execution sees one value.
     These(u64, Vec<Value>),
-    /// Any, in the same way.
+    /// Any value, during the execution with this ordinal.
     Any(u64),
 }
 
@@ -158,7 +158,7 @@ impl Or {
         }
     }
 
-    /// The execution that left it open is over.
+    /// Whether the execution that left it open is over.
     fn is_decided(&self, ordinal: u64) -> bool {
         match self {
             Or::None => true,
@@ -166,7 +166,7 @@ impl Or {
         }
     }
 
-    /// What may stand there beside what is written in this execution.
+    /// The values that a key may have besides the one that this execution writes.
     fn behind(before: Option<&Known>, ordinal: u64) -> Or {
         let Some(before) = before else {
             return Or::Any(ordinal);
@@ -228,14 +228,14 @@ impl TraceSink for Check {
         true
     }
 
-    /// A node that starts again goes on from its last commit: what it wrote since
-    /// then is gone, and reading the older value proves nothing against it.
+    /// A node that restarts continues from its last commit. Its writes since then are gone, so a
+    /// read of the older value proves nothing against it.
     fn durability(&mut self, durability: Durability) {
         self.uncommitted.append(&mut self.undo);
         match durability {
             Durability::Committed => self.commit(),
-            // What was read of an execution that is gone may be its own write, which
-            // nobody saw.
+            // A value that was read in a discarded execution may be a write of that execution which
+            // was not recorded.
             Durability::Discarded if !self.settled => self.known.clear(),
             Durability::Discarded => {
                 let done = std::mem::take(&mut self.uncommitted);
@@ -275,7 +275,7 @@ impl TraceSink for Check {
                 self.undo.clear();
                 self.by_tx.clear();
                 self.known.clear();
-                // What they wrote may be read, and be gone when they fail.
+                // Other transactions may read what these wrote, and it is gone if they fail.
                 self.overrun |= !self.direct.is_empty();
             }
         }
@@ -336,10 +336,10 @@ impl Check {
         }
     }
 
-    /// A store without a root, where others have one, is no part of the state. A commit
-    /// empties it, or leaves it as it is: which of the two is not told. So it is remembered,
-    /// and a read that gives something else proves nothing. Where no roots are told at all,
-    /// any store may be such a one.
+    /// A store without a root, in a block that has roots of others, is not part of the state. The
+    /// commit may empty it or keep it; the recording does not say which. So the store is
+    /// remembered, and a read that returns something else proves nothing. If the block records no
+    /// roots at all, every store may be such a one.
     fn commit(&mut self) {
         self.settled = true;
         let no_roots = self.rooted.is_empty() && self.vocabulary.has_branches();
@@ -359,7 +359,8 @@ impl Check {
         }
     }
 
-    /// What stood in memory alone is gone with its process.
+    /// A store that is not part of the state may exist only in memory, and is lost with its
+    /// process.
     fn doubt_rootless(&mut self) {
         let line = self.line;
         self.rootless.values_mut().for_each(|since| *since = line);
@@ -374,8 +375,8 @@ impl Check {
         }
     }
 
-    /// The block goes on without an end: what it wrote cannot be taken back any more, so that
-    /// nothing is known until it is over.
+    /// The block grows past the limit. Its writes can no longer be rolled back, so nothing is
+    /// known until it is over.
     fn bound(&mut self) {
         let held = [self.undo.len(), self.uncommitted.len(), self.direct.len()];
         if held.iter().sum::<usize>() < self.most {
@@ -391,7 +392,7 @@ impl Check {
         self.reads.forgotten += 1;
     }
 
-    /// What an entry writes, if it writes.
+    /// Notes what an entry writes, if it writes.
     fn note_write(&mut self, ordinal: u64, line: &[u8], number: u64) {
         let vocabulary = self.vocabulary;
         let Some((store, key, value)) = vocabulary.written(line) else {
@@ -427,7 +428,7 @@ impl Check {
         }
     }
 
-    /// A write, which may still be thrown away.
+    /// Notes a write that may still be discarded.
     fn write(&mut self, place: KeyDigest, known: Known) {
         if let Some(tx) = known.unsettled {
             self.by_tx.entry(tx).or_default().push(place);
@@ -436,9 +437,9 @@ impl Check {
         self.known.insert(place, known);
     }
 
-    /// What a failed transaction wrote is gone, but for what was written before
-    /// its messages ran: nothing is known of these keys any more. One that wrote on
-    /// branches alone has thrown away what is gone.
+    /// Settles the writes of a transaction. The writes of a failed one are discarded, except those
+    /// before its messages ran. The recording does not tell them apart, so these keys become
+    /// unknown. A transaction that wrote only on branches has already discarded what is gone.
     fn settle_transaction(&mut self, tx: u64, failed: bool) {
         let failed = failed && self.direct.contains(&tx);
         for place in self.by_tx.remove(&tx).unwrap_or_default() {
@@ -479,13 +480,13 @@ impl Check {
         self.compare(ordinal, &asked, value, line, number);
     }
 
-    /// What a read must give; `Err` if the recording does not tell.
+    /// What a read must return; `Err` if the recording does not show it.
     fn expected(&self, place: &KeyDigest, reader: Option<u64>) -> Result<Option<Known>, ()> {
         let known = match self.branches.see(place) {
             Visible::Written(known) => Some(known),
             Visible::Unknown => return Err(()),
             Visible::Own(since) => match self.known.get(place) {
-                // The branch may still have what stood there before.
+                // The branch may have cached the older value.
                 Some(known) if known.effect > since => return Err(()),
                 known => known,
             },
@@ -506,7 +507,7 @@ impl Check {
             effect: 0,
             or: Or::None,
         };
-        // It may be what the execution wrote itself, and be thrown away.
+        // The value may be a write of this execution itself, and be discarded.
         if self.overrun {
             self.reads.untold += 1;
             return;
@@ -531,7 +532,7 @@ impl Check {
                 return;
             }
         } else if self.vocabulary.is_of_iterator(line) && known.line > self.begun {
-            // An iterator may give what stood there when it was made.
+            // An iterator may return what was there when it was created.
             self.reads.untold += 1;
             return;
         } else if known.or.may_be(&read.value) {
@@ -547,8 +548,8 @@ impl Check {
         self.known.insert(place, read);
     }
 
-    /// A read of a key of which nothing is known. Where writes go through branches it may be
-    /// the execution's own write, which nobody saw: it is taken back with the others.
+    /// Notes a read of an unknown key. Where writes go through branches, the value may be an
+    /// unrecorded write of this execution, so it is rolled back with the others.
     fn learn(&mut self, place: KeyDigest, read: Known) {
         if !self.vocabulary.has_branches() {
             self.reads.unknown += 1;
@@ -561,7 +562,7 @@ impl Check {
             return;
         }
         self.reads.unknown += 1;
-        // What a transaction wrote that may fail stays known as its own.
+        // A write of a transaction that may fail stays known as its own.
         if self.known.get(&place).is_none() {
             self.write(place, read);
         }
@@ -634,7 +635,7 @@ mod tests {
             let held = check.undo.len() + check.uncommitted.len() + check.direct.len();
             assert!(held <= 8 + 1, "{held}");
         }
-        // What it wrote itself may be thrown away with it.
+        // A write of the execution itself may be discarded with it.
         line(&mut check, &read(1, "02"));
         line(&mut check, &read(200, "02"));
         let reads = &check.reads;

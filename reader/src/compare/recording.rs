@@ -10,24 +10,23 @@ use haltbox_model::Profile;
 use crate::source::Source;
 use crate::vocabulary::{self, Vocabulary};
 
-/// A source, how its lines are read, and how far they were.
+/// A source, how its lines are read, and how far the reading is.
 pub struct Recording {
-    /// Its path, as it was given.
+    /// Its path, as the user gave it.
     pub path: PathBuf,
     /// The source.
     pub source: Source,
-    /// How it is read.
+    /// The profile that reads its lines.
     pub profile: Profile,
     /// What its entries mean.
     pub vocabulary: &'static dyn Vocabulary,
-    /// The execution that is compared of heights with more than one, if one is asked
-    /// for.
+    /// The attempt to compare at heights with several, if the user asked for one.
     pub attempt: Option<u32>,
-    /// The heights that are compared, if not all.
+    /// The heights to compare.
     pub range: RangeInclusive<u64>,
-    /// What the chain's addresses begin with, if that was told.
+    /// The prefix of the chain's addresses, if the user gave one.
     pub address_prefix: Option<String>,
-    /// Bytes of lines that one reading gives, where that is known beforehand.
+    /// Bytes of all lines in one reading, if known beforehand.
     size: Option<u64>,
     taken: AtomicU64,
     by_value: AtomicBool,
@@ -37,15 +36,15 @@ pub struct Recording {
 /// How far the reading of a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Readings that are done: a comparison reads a source up to four times.
+    /// Number of finished readings. A comparison reads a source up to four times.
     pub passes: u64,
-    /// Bytes read in this one.
+    /// Bytes read in the current reading.
     pub taken: u64,
-    /// Bytes that it will be.
+    /// Bytes of a whole reading, if known.
     pub size: Option<u64>,
 }
 
-/// What of entries is compared; by default their bytes.
+/// Which form of the entries is compared; by default their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     by_value: bool,
@@ -53,7 +52,7 @@ pub struct Reading {
 }
 
 impl Recording {
-    /// A source that nothing was read of yet.
+    /// A recording that has not been read yet.
     pub fn new(path: PathBuf, source: Source, profile: Profile) -> Recording {
         Recording {
             size: source.size().filter(|size| *size > 0),
@@ -70,7 +69,7 @@ impl Recording {
         }
     }
 
-    /// The canonical rules its digests are made by.
+    /// Digest of the canonical rules with which its digests are made.
     pub fn rules(&self) -> Option<Digest> {
         match &self.source {
             Source::Fingerprint(print) => Some(print.profile),
@@ -81,24 +80,23 @@ impl Recording {
         }
     }
 
-    /// Entries are compared by their values, not by their bytes: slower, and asked
-    /// for only where bytes differ and values do not.
+    /// Whether entries are compared by their JSON values and not by their bytes. That is slower,
+    /// so it is used only where bytes differ and values may not.
     pub fn is_by_value(&self) -> bool {
         self.by_value.load(Ordering::Relaxed)
     }
 
-    /// From here on it is read so.
+    /// Reads by value from here on.
     pub fn read_by_value(&self) {
         self.by_value.store(true, Ordering::Relaxed);
     }
 
-    /// From here on it is read as its bytes are: what is compared with digests of others
-    /// has to be.
+    /// Reads by bytes from here on. A comparison with the digests of another source needs that.
     pub fn read_by_bytes(&self) {
         self.read_as(Reading::default());
     }
 
-    /// How it is read.
+    /// How it is read now.
     pub fn reading(&self) -> Reading {
         Reading {
             by_value: self.is_by_value(),
@@ -106,30 +104,31 @@ impl Recording {
         }
     }
 
-    /// From here on it is read so.
+    /// Reads in this way from here on.
     pub fn read_as(&self, reading: Reading) {
         self.by_value.store(reading.by_value, Ordering::Relaxed);
         self.told.store(reading.told, Ordering::Relaxed);
     }
 
-    /// It is compared by what a sender tells that takes members out of entries and
-    /// leaves entries out.
+    /// Whether it is compared as the output of a slog sender that removes members from entries and
+    /// drops entries.
     pub fn is_told(&self) -> bool {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// From here on it is read so, and by value: where the members stood is not told.
+    /// Reads as the output of such a sender from here on, and by value, because a sender does not
+    /// keep the order of members.
     pub fn read_as_told(&self) {
         self.told.store(true, Ordering::Relaxed);
         self.read_by_value();
     }
 
-    /// A line was read.
+    /// Counts a line that was read.
     pub fn took(&self, bytes: usize) {
         self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A reading is over, perhaps before the source's end.
+    /// Ends a reading, possibly before the source's end.
     pub fn end_pass(&self) {
         if let Some(size) = self.size {
             let taken = self.taken.load(Ordering::Relaxed);
@@ -138,7 +137,7 @@ impl Recording {
         }
     }
 
-    /// How far it is.
+    /// How far the reading is.
     pub fn progress(&self) -> Progress {
         let (taken, size) = (self.taken.load(Ordering::Relaxed), self.size);
         let of = size.unwrap_or(u64::MAX);

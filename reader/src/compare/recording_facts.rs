@@ -1,4 +1,4 @@
-//! What a recording is and covers, and what should be known of how it came about.
+//! What a recording is and what it covers, and what the user should know about its origin.
 
 use haltbox_model::SlogRules;
 
@@ -12,7 +12,7 @@ use super::side::{Side, Who};
 use super::streams;
 use crate::source::Source;
 
-/// What the source of a side is and covers.
+/// What the source of a side is and what it covers.
 pub(super) fn recording_facts(
     recording: &Recording,
     side: &Coverage,
@@ -39,7 +39,7 @@ pub(super) fn recording_facts(
     }
 }
 
-/// Where a kernel started; a host without one has none.
+/// Heights before which a kernel started; empty for a host without a kernel.
 fn kernel_starts(recording: &Recording, side: &Coverage) -> Vec<u64> {
     match recording.vocabulary.has_cranks() {
         true => side.summary.kernel_starts.clone(),
@@ -47,7 +47,7 @@ fn kernel_starts(recording: &Recording, side: &Coverage) -> Vec<u64> {
     }
 }
 
-/// What should be known of both recordings.
+/// What the user should know about both recordings.
 pub(super) fn remarks(recordings: [&Recording; 2], located: &LocatedParting) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let sides = &located.comparison.sides;
@@ -72,7 +72,7 @@ fn begins_inside(coverage: &Coverage) -> Option<OfRecording> {
     is_inside.then_some(OfRecording::BeginsInside(first))
 }
 
-/// A block that may not be that of its height.
+/// A block that may not be the block of its height.
 fn undecided(comparison: &Comparison) -> Option<Remark> {
     let (height, sides) = comparison.undecided.first()?;
     let who = match sides[..] {
@@ -82,7 +82,7 @@ fn undecided(comparison: &Comparison) -> Option<Remark> {
     Some(Remark::Undecided(*height, who))
 }
 
-/// What is to be known of heights that were executed more than once.
+/// What the user should know about heights that were executed more than once.
 fn of_executions(
     coverage: &Coverage,
     asked: Option<u32>,
@@ -136,7 +136,7 @@ fn compared_attempt(executions: &Executions, asked: Option<u32>) -> Option<OfRec
     }
 }
 
-/// What is to be known of how a source was written.
+/// What the user should know about how the source was written.
 fn of_writing(coverage: &Coverage, recording: &Recording) -> Vec<OfRecording> {
     let summary = &coverage.summary;
     let mut remarks: Vec<_> = summary

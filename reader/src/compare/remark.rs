@@ -1,120 +1,120 @@
-//! What should be known beside a verdict.
+//! What the user should know besides a verdict.
 
 use super::evidence::Entry;
 use super::inputs::{InputsAgreement, LocalDifference};
 use super::outcome::HarmlessDifference;
 use super::side::{Side, Who};
 
-/// One thing that should be known beside the conclusion.
+/// One thing that the user should know besides the conclusion.
 #[derive(Clone, Debug)]
 pub enum Remark {
-    /// Of the recording of one side.
+    /// About the recording of one side.
     Recording(Side, OfRecording),
-    /// A block that may not be the one that was decided is not compared.
+    /// A block was not compared, because the network may not have decided it.
     Undecided(u64, Who),
-    /// The two differ in bytes and not in values.
+    /// The recordings differ in bytes and not in values.
     SameValues,
-    /// Both judge a thing alike, for different reasons.
+    /// Both recorders judge a thing alike, for different reasons.
     OtherReasons {
         /// The thing, in words.
         item: String,
-        /// What both say.
+        /// The verdict of both.
         verdict: String,
         /// The reasons, by side.
         reasons: [String; 2],
     },
-    /// Numbers of the entries are too large for the slog's writer.
+    /// Numbers in the entries are too large for the slog's JSON writer.
     LossyNumbers,
-    /// The builds of xsnap have to be compared first.
+    /// The user should first compare the builds of xsnap.
     XsnapBuilds,
     /// A run policy ended one side's run earlier.
     RunPolicy,
-    /// The settings of the recorders have to be compared first.
+    /// The user should first compare the settings of the recorders.
     RecorderSettings,
-    /// This height is the first that both cover.
+    /// No whole height was compared before this one.
     FirstHeight(u64),
-    /// Senders drop entries: the divergence may have been earlier.
+    /// A sender drops entries, so the divergence may be earlier.
     DroppedBefore,
-    /// Steps differ where nothing came of it.
+    /// Steps differ without an effect on the outcome.
     HarmlessSteps(HarmlessSteps),
-    /// Events of the block that differs are not the same either.
+    /// The events of the block that differs differ too.
     Events {
         /// The height.
         height: u64,
-        /// The events.
+        /// The first event that differs, by side.
         steps: [Option<Entry>; 2],
     },
-    /// What is each node's own and not the same.
+    /// An input of a node's own differs.
     OwnInput(LocalDifference),
     /// What digests say of the inputs.
     Inputs(InputsAgreement),
-    /// The roots of these stores differ after a height.
+    /// The roots of these stores differ at this height.
     Roots(u64, Vec<String>),
 }
 
-/// Steps that differ where nothing came of it.
+/// Steps that differ without an effect on the outcome.
 #[derive(Clone, Debug)]
 pub struct HarmlessSteps {
     /// The first such height.
     pub height: u64,
-    /// At how many heights.
+    /// Number of such heights.
     pub heights: u64,
     /// The AppHashes are known to be equal.
     pub same_state: bool,
     /// How they differ.
     pub how: HarmlessDifference,
-    /// The steps.
+    /// The steps, by side.
     pub steps: [Option<Entry>; 2],
 }
 
-/// What should be known of one recording.
+/// What the user should know about one recording.
 #[derive(Clone, Debug)]
 pub enum OfRecording {
-    /// The chain replaced a block at this height; the last one is compared.
+    /// The chain replaced a block at this height. The last block is compared.
     BlockReplaced(u64),
-    /// A height was executed more than once, and this execution is compared.
+    /// A height was executed more than once, and this attempt is compared.
     Attempt {
         /// The height.
         height: u64,
-        /// The execution.
+        /// The attempt.
         attempt: u32,
         /// Why this one.
         choice: ExecutionChoice,
     },
-    /// No height has the execution that was asked for.
+    /// No height has the attempt that the user asked for.
     NoSuchAttempt(u32),
-    /// Executions of a height differ from one another.
+    /// Executions of a height differ from each other.
     AttemptsDiffer {
         /// The height.
         height: u64,
-        /// The one that is not compared.
+        /// The attempt that is not compared.
         other: u32,
-        /// The one that is.
+        /// The attempt that is compared.
         compared: u32,
     },
     /// The node went back to lower heights.
     WentBack {
-        /// How often.
+        /// How often it went back.
         times: usize,
         /// What is compared because of that.
         compared: AfterRollback,
     },
     /// It begins in the middle of this height.
     BeginsInside(u64),
-    /// Something behind the node changed the lines; in words.
+    /// Something behind the node changed the lines: what, in words.
     Changed(String),
-    /// None of its lines is an entry that the profile knows.
+    /// The profile knows none of its lines.
     UnknownEntries {
-        /// Its lines.
+        /// Number of its lines.
         lines: u64,
-        /// The profile.
+        /// Name of the profile.
         profile: String,
     },
-    /// Cranks without hashes.
+    /// Some cranks lack a hash.
     NoHashes {
-        /// How many.
+        /// Number of these cranks.
         cranks: u64,
-        /// They have crankhashes all the same.
+        /// Only the activityhashes are missing.
         activity_only: bool,
     },
     /// A fingerprint of version 1.
@@ -123,32 +123,32 @@ pub enum OfRecording {
     NoVerdicts,
     /// Replays match their originals.
     ReplaysMatch {
-        /// Replays whose original is known.
+        /// Number of replays with a known original.
         checked: u64,
-        /// Replays whose original is not.
+        /// Number of replays without one.
         unknown: u64,
     },
-    /// What its snapshot says, in the words of its vocabulary.
+    /// Its snapshot, in the words of its vocabulary.
     Snapshot(String),
-    /// When a vat was last loaded.
+    /// When the vat of the step was last loaded.
     VatLoaded {
-        /// The vat.
+        /// Id of the vat.
         vat: String,
         /// The slog line.
         line: u64,
     },
-    /// A height before the place is missing.
+    /// This height before the place is missing.
     NotCovered(u64),
     /// The chain of activityhashes breaks inside a run, at this crank.
     ChainBreak(u64),
-    /// It alone has entries of these streams.
+    /// Only this recording has entries of these streams.
     OnlyHere(Vec<String>),
 }
 
 /// Why one of several executions is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecutionChoice {
-    /// It was asked for.
+    /// The user asked for it.
     RequestTarget,
     /// It diverged.
     Diverged,
@@ -158,13 +158,13 @@ pub enum ExecutionChoice {
     NoneWhole,
 }
 
-/// What is compared of a node that went back to lower heights.
+/// What is compared if a node went back to lower heights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterRollback {
-    /// The executions before: those behind it are equal.
+    /// Earlier executions, because the later ones are equal.
     Earlier,
-    /// Only those that were not rolled back.
+    /// Only executions that were not rolled back.
     StandingOnly,
-    /// Those that were not rolled back, first.
+    /// Executions that were not rolled back, first.
     StandingFirst,
 }

@@ -1,5 +1,5 @@
-//! Replayed deliveries against their originals: when a vat is loaded again, its
-//! last deliveries are executed once more, and must do the same.
+//! Checks replayed deliveries against their originals. When a vat is loaded again, the kernel
+//! executes its last deliveries again, and they must do the same.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::trace::{BlockTrace, Durability, Replayed, TraceSink};
 use crate::values;
 use crate::vocabulary::{Numbers, Role, Steps, Vocabulary, entry};
 
-/// Mismatches that are told one by one.
+/// Limit of the mismatches that are listed.
 const TOLD: usize = 100;
 
 /// A replayed delivery that did something else than its original.
@@ -24,44 +24,44 @@ const TOLD: usize = 100;
 pub struct Mismatch {
     /// The vat.
     pub vat: String,
-    /// The delivery.
+    /// Number of the delivery.
     pub delivery: u64,
-    /// The syscall in it at which they part, if not the delivery itself.
+    /// Number of the syscall at which they part; absent if it is the delivery itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub syscall: Option<u64>,
-    /// Type of the entry.
+    /// Type of the entry at which they part.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Slog line of the replay's step.
+    /// Number of the slog line of the replay's step.
     pub line_number: u64,
-    /// Slog line of the original delivery.
+    /// Number of the slog line of the original delivery.
     pub original_line: u64,
-    /// Height that was executed next after the replay.
+    /// Height of the block that was executed next after the replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_height: Option<u64>,
-    /// The original is the other source's: which of the two did otherwise it does not tell.
+    /// The original is in the other source. Then it is unknown which of the two nodes is at fault.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub of_other: bool,
 }
 
-/// What the replays of a source told.
+/// The result of checking the replays of a source.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Replays {
-    /// Replayed deliveries whose original is known.
+    /// Number of replayed deliveries with a known original.
     pub checked: u64,
-    /// Replayed deliveries whose original was recorded by neither source.
+    /// Number of replayed deliveries whose original neither source recorded.
     pub unknown: u64,
-    /// Those that do not match; at most a hundred.
+    /// Replays that do not match; at most 100.
     pub wrong: Vec<Mismatch>,
 }
 
 impl Mismatch {
-    /// The replay ran before this height was executed, as far as is known.
+    /// Whether the replay ran before this height was executed. True if that is unknown.
     pub(super) fn is_before(&self, height: u64) -> bool {
         self.before_height.is_none_or(|before| before <= height)
     }
 
-    /// Where the replay stands.
+    /// The location of the replay.
     pub fn location(&self) -> Location {
         Location {
             height: self.before_height.unwrap_or(0),
@@ -75,23 +75,24 @@ impl Mismatch {
 }
 
 impl Replays {
-    /// Leaves out what does not match the other source's original: where the two part
-    /// anyhow, that tells more, and a replay of what only one of them did is no fault.
+    /// Drops mismatches with the other source's originals. Once the two nodes diverge, the
+    /// divergence says more, and a replay of something that only one node did is no fault.
     pub fn forget_others(&mut self) {
         self.wrong.retain(|mismatch| !mismatch.of_other);
     }
 }
 
-/// What of a step is compared.
+/// Which form of a step is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepForm {
     /// Its bytes.
     Bytes,
-    /// What they mean: before anybody is accused, where other JSON writers wrote.
+    /// Its JSON values. A mismatch is checked by value before anybody is accused, because another
+    /// JSON writer may have changed the bytes.
     Values,
 }
 
-/// Original deliveries by vat and number: digests of their steps.
+/// Original deliveries by vat and number, with the digests of their steps.
 #[derive(Default)]
 pub struct OriginalDeliveries {
     known: HashMap<(String, u64), Original>,
@@ -102,10 +103,10 @@ struct Original {
     line: u64,
 }
 
-/// Reads the originals of these deliveries from a source.
+/// Reads the originals of the deliveries `wanted` from a source.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading the source.
 pub fn originals(
     recording: &Recording,
     wanted: &Replayed,
@@ -116,11 +117,11 @@ pub fn originals(
     Ok(walk.originals)
 }
 
-/// Checks the replays of a source against its own originals, and those of
-/// `others` where it has none.
+/// Checks the replays of a source against its own originals, and against `others` where it has
+/// none.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading the source.
 pub fn check(
     recording: &Recording,
     wanted: &Replayed,
@@ -145,7 +146,7 @@ struct Walk<'a> {
     reached: u64,
     /// Originals that are not committed yet.
     fresh: Vec<(String, u64)>,
-    /// Mismatches whose next height is not known yet.
+    /// Number of mismatches whose next height is not known yet.
     waiting: usize,
 }
 
@@ -157,8 +158,8 @@ struct Delivery {
 }
 
 impl Delivery {
-    /// Whether an entry is its next step. Where it is not, something behind the host
-    /// lost or moved entries, and the rest of the delivery is not known.
+    /// Whether an entry is the next step of the delivery. If it is not, something behind the host
+    /// lost or moved entries, and the rest of the delivery is unknown.
     fn goes_on(&mut self, role: Role, numbers: &Numbers) -> bool {
         let vat = numbers.vat.as_deref() == Some(self.key.0.as_str());
         let own = vat && numbers.delivery == Some(self.key.1);
@@ -176,7 +177,7 @@ impl TraceSink for Walk<'_> {
         self.others.is_none() || self.replay.is_some() || self.reached < self.wanted.last
     }
 
-    /// A delivery that was thrown away is nobody's original.
+    /// A delivery that was discarded is not an original.
     fn durability(&mut self, durability: Durability) {
         if durability == Durability::Unknown {
             (self.live, self.replay) = (None, None);
@@ -248,7 +249,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The delivery that is open, of the two that can be.
+    /// The open delivery: replays and live deliveries each have a slot.
     fn slot(&mut self, is_replay: bool) -> &mut Option<Delivery> {
         match is_replay {
             true => &mut self.replay,
@@ -256,7 +257,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A delivery begins, if it is asked for.
+    /// Begins a delivery, if it is wanted.
     fn begin(&self, numbers: &Numbers, line: u64) -> Option<Delivery> {
         let key = numbers.vat.clone().zip(numbers.delivery)?;
         self.wanted.deliveries.contains(&key).then(|| Delivery {
@@ -267,7 +268,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The last execution that stands is the original.
+    /// Keeps a delivery as an original. A later execution of the same delivery replaces it.
     fn keep(&mut self, delivery: Delivery) {
         let steps = delivery.steps.iter().map(|step| step.0).collect();
         let original = Original {
@@ -311,7 +312,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Digest of what a replay must repeat.
+    /// Digest of the members that a replay must repeat.
     fn step(&self, line: &[u8], role: Role) -> u64 {
         let mut hasher = Hasher::new();
         hasher.update(&[role as u8]);

@@ -1,6 +1,5 @@
-//! Roots of parts of the state: which of them changed with a block, and which differ behind
-//! the place where two nodes part. One that did not change proves that its block wrote nothing
-//! there, whatever its host records.
+//! Roots of stores: which of them changed in a block, and which differ behind a parting. An
+//! unchanged root proves that the block wrote nothing to the store, whatever its host records.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +7,22 @@ use super::parting::Parting;
 use crate::trace::{BlockTrace, Root, StreamId, Streams, Unit, UnitDigest};
 use crate::vocabulary::Vocabulary;
 
-/// Parts of a state whose roots are followed.
+/// Limit of the stores whose roots are tracked.
 const FOLLOWED: usize = 4096;
 
-/// The last roots that were told, each with its height.
+/// The last known roots of each store, with their heights.
 #[derive(Debug, Default)]
 pub(super) struct Roots(BTreeMap<StreamId, Vec<(u64, UnitDigest)>>);
 
 impl Roots {
-    /// Says of each root of a block whether it is the one of the height before.
+    /// Notes for each root of a block whether it differs from the root of the height before.
     pub(super) fn weigh(&mut self, height: u64, roots: &mut [Root]) {
         for root in roots {
             if self.0.len() >= FOLLOWED && !self.0.contains_key(&root.stream) {
                 continue;
             }
             let told = self.0.entry(root.stream).or_default();
-            // A height that is executed again follows the one before it all the same.
+            // A height may be executed several times. Each execution follows the height before.
             told.retain(|(of, _)| of + 1 == height);
             root.changed = told.first().map(|(_, before)| *before != root.says);
             told.push((height, root.says));
@@ -31,8 +30,8 @@ impl Roots {
     }
 }
 
-/// The stores whose roots differ after the height of a parting, unless the place itself
-/// tells all of it.
+/// Names of the stores whose roots differ at the height of a parting. `None` if the parting
+/// itself is the only one.
 pub(super) fn differing(
     parting: &Parting,
     streams: &Streams,

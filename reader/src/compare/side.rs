@@ -6,29 +6,29 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// The first source named.
+    /// The source that was named first.
     A,
-    /// The second.
+    /// The source that was named second.
     B,
 }
 
 impl Side {
-    /// The side at this place.
+    /// The side with this index: 0 is A, any other is B.
     pub fn at(index: usize) -> Side {
         if index == 0 { Side::A } else { Side::B }
     }
 
-    /// Its place.
+    /// Its index: 0 or 1.
     pub fn index(self) -> usize {
         usize::from(self == Side::B)
     }
 
-    /// The other one.
+    /// The other side.
     pub fn other(self) -> Side {
         Side::at(1 - self.index())
     }
 
-    /// As people are told.
+    /// Its name as users see it.
     pub fn name(self) -> &'static str {
         match self {
             Side::A => "A",
@@ -37,17 +37,17 @@ impl Side {
     }
 }
 
-/// One side, or both alike.
+/// One side, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// This side alone.
+    /// Only this side.
     One(Side),
     /// Both.
     Both,
 }
 
 impl Who {
-    /// The sides of which this holds; both, where it holds of none.
+    /// The side for which this holds. `Both` if it holds for both or for neither.
     pub fn of(holds: [bool; 2]) -> Who {
         match holds {
             [true, false] => Who::One(Side::A),

@@ -1,31 +1,31 @@
-//! The part of its block that a step stands in: a transaction, or what the host does
-//! before, between or behind them. Operations outside transactions are numbered anew in
-//! each part, so a number alone is no place.
+//! The part of its block that holds a step: a transaction, or the work of the host before,
+//! between or behind transactions. Each part numbers its operations outside transactions from
+//! 0, so a number alone is not a location.
 
 use std::collections::BTreeMap;
 
 use crate::vocabulary::{Transaction, Vocabulary};
 
-/// Transactions of one block whose facts are remembered.
+/// Limit of the transactions of one block whose facts are remembered.
 const REMEMBERED: usize = 1 << 16;
 
-/// Follows the entries of one block.
+/// Tracks the parts of one block.
 #[derive(Debug, Default)]
 pub(super) struct StepParts {
     phase: Option<String>,
-    /// The transaction that ran last.
+    /// The last transaction so far.
     behind: Option<u64>,
     facts: BTreeMap<u64, Transaction>,
 }
 
-/// Where a step stands.
+/// The part that holds a step.
 #[derive(Clone, Debug, Default)]
 pub struct StepPart {
-    /// The phase of the block, as the host tells it. None in a transaction.
+    /// The phase of the block, as the host names it. `None` in a transaction.
     pub phase: Option<String>,
-    /// The transaction that ran last before it. None in a transaction, and before all.
+    /// The last transaction before the step. `None` in a transaction, and before the first one.
     pub behind_tx: Option<u64>,
-    /// The step's own transaction.
+    /// The transaction that holds the step.
     pub transaction: Option<Transaction>,
 }
 
@@ -50,7 +50,7 @@ impl StepParts {
         }
     }
 
-    /// The part that an entry stands in, which was taken last.
+    /// The part that holds the entry that was taken last.
     pub(super) fn of(&mut self, vocabulary: &dyn Vocabulary, line: &[u8]) -> StepPart {
         let numbers = vocabulary.numbers(line);
         match (numbers.tx, numbers.op) {

@@ -1,9 +1,10 @@
-//! What two recordings both have: only that can be compared.
+//! Finds what both recordings have: only that can be compared.
 //!
-//! What a host records is chosen when its process starts, may be changed while it runs, and
-//! changes where parts of recordings are put together: nothing in a recording need say so.
-//! So it is told block by block. What one side has no step of in a block, it may not have
-//! recorded there: that is no difference, and where it could decide, nothing is concluded.
+//! What a host records is chosen when its process starts, may change while it runs, and
+//! changes where parts of recordings were joined. Nothing in a recording needs to say so. So
+//! the streams of each block are compared separately. If one side has no step of a stream in a
+//! block, it may not have recorded the stream there. That is no difference, and where it could
+//! decide, nothing is concluded.
 
 use serde::Serialize;
 
@@ -12,36 +13,36 @@ use crate::trace::{BlockTrace, Step, StreamId, Streams, Summary, Unit, What};
 use crate::vocabulary::Vocabulary;
 use crate::vocabulary::step_tracker::StepKind;
 
-/// Streams that are named one by one in words.
+/// Limit of the streams that are named in words.
 const NAMED: usize = 12;
 
-/// What a source records that others of its kind may not.
+/// A stream that a source records. Other recordings of its kind may lack it.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamFacts {
     /// A store, a type of entries, or `AppHash`.
     pub name: String,
-    /// The lowest height of it.
+    /// The lowest height with a step of it.
     pub first_height: u64,
-    /// The highest one.
+    /// The highest height with a step of it.
     pub last_height: u64,
 }
 
-/// The streams that each side has in a block, in their order.
+/// The streams that each side has in a block, sorted.
 pub(super) struct Counted([Vec<StreamId>; 2]);
 
-/// A stream that one side alone has in a block, and that could decide what came of it.
+/// A stream that only one side has in a block, and that could decide the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OneSided {
     /// The side that has it.
     pub side: Side,
-    /// Which.
+    /// The stream.
     pub stream: StreamId,
 }
 
 impl Counted {
-    /// By what stands in two executions of a height. Where roots say that one side changed
-    /// something and the other changed nothing, the other has no step of it because there was
-    /// none.
+    /// The streams in two executions of a height. If roots prove that one side changed a store and
+    /// the other did not, the other side has no step because there was none, and so counts as
+    /// having the stream.
     pub(super) fn of(a: &BlockTrace, b: &BlockTrace) -> Counted {
         let [mut of_a, mut of_b] = [a, b].map(present);
         let unchanged_on_b = only_changed_on(a, b, &of_a, &of_b);
@@ -65,8 +66,9 @@ impl Counted {
         self.0.iter().all(has)
     }
 
-    /// What only one side has and could decide what came of the block, up to a unit on each
-    /// side. Of several the same one whichever source was named first.
+    /// A stream that only one side has, with a step that could decide, up to a unit on each side.
+    /// Of several, the one with the smallest id, so that the result does not depend on which
+    /// source was named first.
     pub(super) fn one_sided(
         &self,
         traces: [&BlockTrace; 2],
@@ -98,8 +100,8 @@ fn present(trace: &BlockTrace) -> Vec<StreamId> {
     streams
 }
 
-/// Streams of one side that the other has no step of, and whose root changed on the one side
-/// alone.
+/// Streams of one side that the other has no step of, and whose root changed on the first side
+/// only.
 fn only_changed_on(
     own: &BlockTrace,
     other: &BlockTrace,
@@ -111,8 +113,8 @@ fn only_changed_on(
         roots.find(|root| root.stream == *stream)?.changed
     };
     let lacks = |stream: &&StreamId| of_other.binary_search(stream).is_err();
-    // A read that the other side does not record may have given it another value: then it
-    // wrote nothing because of that.
+    // A read that the other side does not record may have returned another value there, and so be
+    // the reason why it wrote nothing.
     let mut reads = own.units.iter().filter_map(Unit::step);
     if reads.any(|step| step.kind == StepKind::Read && lacks(&&step.stream)) {
         return Vec::new();
@@ -126,7 +128,7 @@ fn only_changed_on(
         .collect()
 }
 
-/// Streams of one side that the other does not have in any block, by name.
+/// Names of the streams of one side that the other has in no block.
 pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
     let lacks = |(id, _): &(&StreamId, _)| !other.streams.contains_key(id);
     let mut names: Vec<String> = own
@@ -139,17 +141,17 @@ pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
     names
 }
 
-/// A stream that one side alone has, by its name.
+/// A stream that only one side has, with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneSidedStream {
     /// The side that has it.
     pub side: Side,
-    /// What it is called, where that is known.
+    /// Its name, if known.
     pub name: Option<String>,
 }
 
 impl OneSided {
-    /// With the name that the stream has on its side.
+    /// Adds the name of the stream.
     pub fn named(self, sides: [&Streams; 2]) -> OneSidedStream {
         let stream = sides[self.side.index()].get(&self.stream);
         OneSidedStream {
@@ -159,7 +161,7 @@ impl OneSided {
     }
 }
 
-/// What a source has steps of, by name, and its AppHashes.
+/// The streams of a source and its AppHashes, sorted by name.
 pub fn facts(vocabulary: &dyn Vocabulary, summary: &Summary) -> Vec<StreamFacts> {
     if vocabulary.step_tracker().is_none() {
         return Vec::new();
@@ -182,7 +184,7 @@ pub fn facts(vocabulary: &dyn Vocabulary, summary: &Summary) -> Vec<StreamFacts>
     facts
 }
 
-/// The same in words: the heights of what is not there from the first height to the last.
+/// The same in words. Adds heights where a stream does not cover all heights of the source.
 pub fn facts_words(facts: &[StreamFacts], heights: Option<(u64, u64)>) -> String {
     let words = facts.iter().take(NAMED).map(|of| {
         let name = &of.name;

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// What two sources say together.
+/// The class of the fault between two sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The disputed heights are covered on both sides and equal.
@@ -11,32 +11,32 @@ pub enum Verdict {
     Inputs,
     /// A device answered differently.
     HostAnswer,
-    /// A read gave another value though everything before is equal.
+    /// A read returned another value although everything before is equal.
     State,
-    /// Same inputs and reads, other steps.
+    /// The inputs and reads are the same, the steps differ.
     Execution,
     /// The same steps in another order.
     Order,
-    /// A heap snapshot has another ID though every delivery before is equal.
+    /// A heap snapshot has another ID although every delivery before is equal.
     Snapshot,
     /// A replayed delivery does not match its original.
     Replay,
-    /// Equal steps, other crankhash, or a chain that does not follow.
+    /// The steps are equal and a crankhash differs, or an activityhash does not follow.
     HashOnly,
-    /// Equal crankhashes, other activityhash across a legal gap.
+    /// The crankhashes are equal and the activityhash differs across a legal gap.
     HiddenCrank,
     /// Only LastResultsHash differs.
     ResultsOnly,
-    /// Every canonical entry equal, AppHash differs.
+    /// Every canonical entry is equal and the AppHash differs.
     Outside,
-    /// Every canonical entry equal, what the recorders say of the blocks is not.
+    /// Every canonical entry is equal and the verdicts of the recorders differ.
     Verdicts,
-    /// The place is not covered.
+    /// The place is not covered, or nothing can be concluded.
     Insufficient,
 }
 
 impl Verdict {
-    /// The class, in the words of docs/architecture.md.
+    /// Its name, as docs/architecture.md lists it.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Identical => "identical",
@@ -56,7 +56,7 @@ impl Verdict {
         }
     }
 
-    /// Exit code.
+    /// Exit code: 0 identical, 2 insufficient, 1 everything else.
     pub fn exit(self) -> u8 {
         match self {
             Verdict::Identical => 0,

@@ -1,5 +1,5 @@
-//! A difference that stands in every entry of a type tells of two versions of a
-//! kernel, not of one step.
+//! Recognises another version of a kernel: a difference in every entry of a type comes from
+//! the version, and not from one step.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,10 +16,10 @@ use crate::source::Source;
 use crate::trace::{BlockTrace, TraceSink};
 use crate::vocabulary::{Vocabulary, entry};
 
-/// Entries of a type from which on one can speak of every entry.
+/// Number of entries of a type from which on "every entry" is a safe statement.
 const EVERY: u64 = 3;
 
-/// Entries of one type in one source.
+/// Counts of entries of one type in one source: all, and those with the member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
     all: u64,
@@ -29,25 +29,25 @@ struct Count {
 /// How all entries of a type differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// The side that writes it.
+    /// The side that writes the entries or the member.
     pub side: Side,
-    /// The type of entries.
+    /// The type of the entries.
     pub kind: String,
-    /// The member that this side writes into each of them; `None`: the other side writes no
-    /// such entries.
+    /// The member that only this side writes, in every entry. `None` if only this side writes
+    /// entries of the type.
     pub member: Option<String>,
-    /// How many entries it has.
+    /// Number of these entries.
     pub count: u64,
-    /// A kernel of the version that is known here writes nothing of the kind: it tells
-    /// of the version, and nothing of the execution.
+    /// No known version of the kernel writes them. The difference then shows the version and
+    /// nothing of the execution.
     pub unknown: bool,
 }
 
-/// How all entries of the step's type, or of a type beside it, differ between the sources,
-/// if they do.
+/// Whether all entries of the step's type, or of another type near it, differ between the
+/// sources, and how.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub fn of_every_entry(
     a: &Recording,
     b: &Recording,
@@ -76,21 +76,21 @@ pub fn of_every_entry(
     Ok(None)
 }
 
-/// Who has a block at this height that a kernel wrote which is not known here: digests
+/// Which sides have a block at this height that an unknown version of a kernel wrote. Digests
 /// cannot tell another version from another execution.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading a source.
 pub fn of_digests(a: &Recording, b: &Recording, height: u64) -> io::Result<Option<Who>> {
     let [of_a, of_b] = both(|| newer_heights(a), || newer_heights(b))?;
     let newer = [of_a, of_b].map(|heights| heights.contains(&height));
     Ok((newer != [false; 2]).then(|| Who::of(newer)))
 }
 
-/// Heights whose entries, or members of them, no kernel writes that is known here.
+/// Heights with entries, or members of entries, that no known kernel writes.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading the source.
 pub fn newer_heights(recording: &Recording) -> io::Result<BTreeSet<u64>> {
     if let Source::Fingerprint(fingerprint) = &recording.source {
         let newer = fingerprint.blocks.iter().filter(|block| block.is_newer());
@@ -124,7 +124,7 @@ impl TraceSink for Newer {
     }
 }
 
-/// An entry that is cut off counts too: what the next process wrote stands in its line.
+/// An entry that is cut off counts too, because its line holds what the next process wrote.
 fn is_newer(vocabulary: &dyn Vocabulary, line: &[u8]) -> bool {
     let kind = entry::type_of(line);
     let newer = |member: Result<json::Member<'_>, _>| {
@@ -137,12 +137,12 @@ fn is_newer(vocabulary: &dyn Vocabulary, line: &[u8]) -> bool {
     vocabulary.is_of_unknown_version(&kind, None) || json::members(line).any(newer)
 }
 
-/// What the step that differs has on one side only: a member, or (`None`) itself.
+/// What the step that differs has on one side only: a member, or (`None`) the step itself.
 fn of_step(difference: &Difference) -> Option<Option<String>> {
     let [one, other] = difference.steps.each_ref().map(|step| {
         let line = step.as_ref().map(|entry| entry.line.as_slice());
         let mut names = names(line.unwrap_or_default());
-        // A kernel that writes none says nothing else by it.
+        // An older kernel writes no hashes, and that is no difference.
         names.retain(|name| !entry::HASHES.contains(&name.as_str()));
         names
     });
@@ -160,8 +160,8 @@ fn of_step(difference: &Difference) -> Option<Option<String>> {
     }
 }
 
-/// A member that no known kernel writes into entries of a type, though one side does:
-/// then no crank is equal, and a crank that was moved looks like one that was not run.
+/// A member near the place that no known kernel writes. If one side writes it, no crank is
+/// equal, and a moved crank looks like a missing one.
 fn of_unit(vocabulary: &dyn Vocabulary, evidence: &[Evidence; 2]) -> Option<(String, String)> {
     let entries = evidence
         .iter()
@@ -177,9 +177,8 @@ fn of_unit(vocabulary: &dyn Vocabulary, evidence: &[Evidence; 2]) -> Option<(Str
     unknown.min()
 }
 
-/// The side that writes a member into each entry where the other writes it into none, or
-/// that alone writes such entries, and how many it has. Turned round, the same is said with
-/// the sides turned round.
+/// The side that writes a member in each entry while the other writes it in none, or that
+/// alone writes such entries, and their number. If the sides are swapped, so is the result.
 fn writer(is_member: bool, least: u64, a: Count, b: Count) -> Option<(Side, u64)> {
     let every = |has: Count, lacks: Count| match is_member {
         true => has.all >= least && has.with == has.all && lacks.all >= least && lacks.with == 0,
@@ -219,7 +218,7 @@ fn count(
 struct Counting<'a> {
     kind: &'a str,
     member: Option<&'a str>,
-    /// Those that both sources have: what one does not cover it does not lack.
+    /// The heights that both sources have. A source does not lack what it does not cover.
     heights: &'a BTreeSet<u64>,
     open: Count,
     count: Count,
