@@ -1,9 +1,9 @@
 //! What entries mean to a comparison.
 //!
-//! A host's entries have names and members of their own. A [`Vocabulary`] says of each
-//! what it is to a comparison: its [`Role`], its numbers, what it reads and writes, its
-//! words for people. The profile chooses it ([`of`]). No other module knows a host's
-//! types and members; a new host's entries are one more folder here.
+//! Each host names its entries and their members in its own way. A [`Vocabulary`] says what an
+//! entry is to a comparison: its [`Role`], its numbers, what it reads and writes, and its
+//! words for people. The profile selects the vocabulary ([`of`]). No other module knows the
+//! types and members of a host. A new host's entries are one more folder here.
 
 pub mod entry;
 pub mod entry_order;
@@ -28,15 +28,16 @@ pub use role::{Numbers, Role};
 pub use step_tracker::{StepTracker, TrackedStep};
 pub use syscall_order::Steps;
 
-/// All that are known.
+/// All vocabularies.
 const ALL: [&dyn Vocabulary; 3] = [
     &swingset::SwingSet,
     &transactions::Transactions,
     &messages::Messages,
 ];
 
-/// That of a profile's host: the one whose blocks begin as its blocks do, else one of
-/// whose entries it knows, else that of transactions, which asks least of a host.
+/// Selects the vocabulary of a profile. The order of preference: the one whose blocks begin
+/// with the same entry, one that knows some entry of the profile, the one of transactions,
+/// which demands least of a host.
 pub fn of(profile: &Profile) -> &'static dyn Vocabulary {
     let rules = profile.slog.as_ref();
     let begins = |vocabulary: &&dyn Vocabulary| {
@@ -51,45 +52,46 @@ pub fn of(profile: &Profile) -> &'static dyn Vocabulary {
         .unwrap_or(&transactions::Transactions)
 }
 
-/// Store, key and value of a write; no value if it deletes. The key stands as in the
-/// entry, escapes and all.
+/// Store, key and value of a write. The value is `None` if the write deletes the key. The key
+/// is as the entry has it, with its escapes.
 pub type Written<'a> = (String, &'a [u8], Option<&'a [u8]>);
 
-/// What an entry tells of branches: caches of an execution whose writes take effect when
-/// they are written to the one they were made of.
+/// What an entry says about branches: caches of an execution whose writes take effect when the
+/// branch is written to its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branching {
-    /// The operations that follow are made on this branch, which was made of that one. 0 is
-    /// the execution's own.
+    /// The following operations are made on this branch, whose parent is the second one if the
+    /// entry names it. 0 is the execution itself.
     On(u64, Option<u64>),
-    /// Nobody tells on which branch they are made.
+    /// It is unknown on which branch the following operations are made.
     Untold,
-    /// This branch was written to the one it was made of.
+    /// This branch was written to its parent.
     Written(u64),
 }
 
-/// Two types of entries that only come in pairs.
+/// Two types of entries that come only in pairs.
 #[derive(Debug)]
 pub struct Span {
-    /// The first of the two.
+    /// Type of the first entry.
     pub opening: &'static str,
-    /// The second.
+    /// Type of the second entry.
     pub closing: &'static str,
-    /// Before its block begins a sender may leave out both.
+    /// The pair counts only inside a block: before the block begins, a sender may drop both
+    /// entries.
     pub of_begun: bool,
 }
 
-/// What a recording tells of a transaction.
+/// What a recording says about a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
-    /// The digest of its bytes, in capitals as explorers show it.
+    /// The digest of its bytes in upper-case hex, as explorers show it.
     pub hash: Option<String>,
     /// The types of its messages.
     pub messages: Vec<String>,
 }
 
 impl Transaction {
-    /// What else is told of it.
+    /// Adds what another entry says about it.
     pub fn add(&mut self, other: Transaction) {
         self.hash = other.hash.or(self.hash.take());
         if !other.messages.is_empty() {
@@ -98,12 +100,12 @@ impl Transaction {
     }
 }
 
-/// What is counted of a block, in a table of blocks.
+/// A column in a table of blocks: what is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// Cranks, of a host whose blocks run them.
+    /// Cranks, for a host whose blocks always run them.
     Cranks,
-    /// Cranks, of a host that may have some.
+    /// Cranks, for a host that may run some.
     OwnCranks,
     /// Transactions.
     Txs,
@@ -121,7 +123,7 @@ impl Column {
         }
     }
 
-    /// It is left out where it is 0 everywhere.
+    /// Whether the column is left out if it is 0 in every row.
     pub fn may_be_empty(self) -> bool {
         self == Column::OwnCranks
     }
@@ -130,20 +132,20 @@ impl Column {
 /// How much of two recordings was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ComparedAmount {
-    /// Cranks.
+    /// Number of cranks.
     pub cranks: u64,
-    /// Inputs.
+    /// Number of inputs.
     pub inputs: u64,
-    /// Reads and writes outside cranks.
+    /// Number of reads and writes outside cranks.
     pub steps: u64,
 }
 
-/// What a request to the host or the kernel is for.
+/// What a request of a vat is addressed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestTarget {
     /// It reads a store.
     Read,
-    /// It asks a device, and so the host.
+    /// It calls a device, and so the host.
     Device,
     /// Anything else.
     Other,
@@ -157,10 +159,10 @@ pub trait Vocabulary: fmt::Debug + Sync {
     /// The role of entries of a type.
     fn role(&self, kind: &[u8]) -> Role;
 
-    /// The numbers that place an entry.
+    /// The numbers that locate an entry.
     fn numbers(&self, line: &[u8]) -> Numbers;
 
-    /// An entry in one line for people.
+    /// An entry in one line of text for people.
     fn brief(&self, line: &str) -> String;
 
     /// The role of an entry.
@@ -170,83 +172,84 @@ pub trait Vocabulary: fmt::Debug + Sync {
 
     // ---- numbers ----
 
-    /// Members that number an entry, and what follows from its numbers: they shift when
-    /// something before it is moved, inserted or left out.
+    /// Members that number an entry, or follow from its numbers. They shift if something before
+    /// the entry is moved, inserted or left out.
     fn own_numbers(&self) -> &'static [&'static str];
 
-    /// An entry without the numbers of objects that shift in the same way.
+    /// Removes from an entry the numbers of objects, which shift in the same way.
     fn without_references(&self, entry: Vec<u8>) -> Vec<u8> {
         entry
     }
 
-    /// The member that says where an input came in, not what it is.
+    /// The member that says where an input came in, and not what it is.
     fn input_number(&self) -> &'static str;
 
-    /// The number an input came with, for people.
+    /// The number that an input came with, as text.
     fn input_name(&self, _line: &[u8]) -> Option<String> {
         None
     }
 
-    /// Whether the numbers of such entries tell where in their crank they belong.
+    /// Whether entries of this role have numbers that locate them in their crank.
     fn is_numbered(&self, _role: Role) -> bool {
         false
     }
 
     // ---- stores ----
 
-    /// The store and the key that an entry asks for, or reads by itself.
+    /// The store and the key that an entry reads, or requests.
     fn asked_key<'a>(&self, line: &'a [u8]) -> Option<(String, &'a [u8])>;
 
-    /// The value that an entry tells of what was asked for, or that it read by itself.
+    /// The value that an entry returned for a request, or that it read itself.
     fn answer<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]>;
 
     /// What an entry writes.
     fn written<'a>(&self, line: &'a [u8]) -> Option<Written<'a>>;
 
-    /// The entry tells what its block leaves under a key, and not how it came to that.
+    /// Whether the entry is a value that its block leaves under a key, and not a step on the way
+    /// to it.
     fn leaves(&self, _line: &[u8]) -> bool {
         false
     }
 
-    /// The part of the state whose root an entry tells.
+    /// The store whose root an entry records.
     fn root_of(&self, _line: &[u8]) -> Option<String> {
         None
     }
 
-    /// The part of the state whose roots a stream of this name has.
+    /// The store whose roots a stream of this name holds.
     fn rooted<'a>(&self, _stream: &'a str) -> Option<&'a str> {
         None
     }
 
-    /// What was written before stands from here on, unless it was thrown away.
+    /// Whether all earlier writes are settled from this entry on, unless they were discarded.
     fn settles_writes(&self, line: &[u8]) -> bool;
 
-    /// What its crank or block wrote is thrown away.
+    /// Whether the writes of the entry's crank or block are discarded.
     fn aborts(&self, _line: &[u8]) -> bool {
         false
     }
 
-    /// What an entry tells of branches.
+    /// What an entry says about branches.
     fn branching(&self, _line: &[u8]) -> Option<Branching> {
         None
     }
 
-    /// A host may write on branches without a word of it.
+    /// Whether the host may write on branches without recording them.
     fn has_branches(&self) -> bool {
         false
     }
 
-    /// The transaction that an entry is of.
+    /// Number of the transaction that an entry belongs to.
     fn transaction(&self, _line: &[u8]) -> Option<u64> {
         None
     }
 
-    /// The transaction that ended here, and whether it failed.
+    /// The transaction that ended with this entry, and whether it failed.
     fn outcome(&self, _line: &[u8]) -> Option<(u64, bool)> {
         None
     }
 
-    /// What an entry tells of a transaction: its number in the block, and the rest.
+    /// What an entry says about a transaction: its number in the block, and its facts.
     fn transaction_facts(&self, _line: &[u8]) -> Option<(u64, Transaction)> {
         None
     }
@@ -256,88 +259,88 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
-    /// What the key of an entry is, in words; `prefix` is that of the chain's addresses.
+    /// What the key of an entry is, in words. `prefix` is the prefix of the chain's addresses.
     fn key_words(&self, _line: &[u8], _prefix: Option<&str>) -> Option<String> {
         None
     }
 
-    /// The value that an entry read or wrote, where it was kept whole.
+    /// The whole value that an entry read or wrote, where the host recorded it.
     fn kept_value(&self, _line: &[u8]) -> Option<String> {
         None
     }
 
-    /// What the request of an entry, or of its answer, is for.
+    /// What the request of an entry, or of its answer, is addressed to.
     fn asked(&self, _line: &[u8]) -> RequestTarget {
         RequestTarget::Other
     }
 
-    /// The same read, which gave something else.
+    /// Whether both entries are the same read with another result.
     fn is_same_read(&self, _a: &[u8], _b: &[u8]) -> bool {
         false
     }
 
-    /// A read of an iterator, which gives what stood there when it was made.
+    /// Whether an entry is a read of an iterator. An iterator may return what was there when it
+    /// was created.
     fn is_of_iterator(&self, _line: &[u8]) -> bool {
         false
     }
 
-    /// What of a step its replay must repeat.
+    /// The members of a step that its replay must repeat.
     fn repeated<'a>(&self, _line: &'a [u8], _role: Role) -> Vec<&'a [u8]> {
         Vec::new()
     }
 
     // ---- how entries follow one another ----
 
-    /// Follows the entries of a recording.
+    /// A check of the order of a recording's entries.
     fn entry_order(&self) -> Box<dyn EntryOrder> {
         Box::new(entry_order::Any)
     }
 
-    /// Follows entries outside cranks that a recording may lack, or that do not decide
-    /// what came of their block.
+    /// A tracker for entries outside cranks that a recording may lack, or that do not decide the
+    /// outcome of their block. `None` if the host has no such entries.
     fn step_tracker(&self) -> Option<Box<dyn StepTracker>> {
         None
     }
 
-    /// Why the entries of one crank cannot all be there as they were written: the
-    /// index of the first that does not follow.
+    /// Why the entries of one crank cannot be complete and in order: the index of the first wrong
+    /// one, and the reason.
     fn structure_fault(&self, _lines: &[&[u8]]) -> Option<(usize, String)> {
         None
     }
 
-    /// What it means that something else came from outside at the same place, where that
-    /// is always the same.
+    /// What it means if another entry came from outside at the same place, if that always means
+    /// the same.
     fn other_trigger(&self) -> Option<&'static str> {
         None
     }
 
-    /// Entries that a sender writes in pairs or not at all.
+    /// Types of entries that a sender writes in pairs or not at all.
     fn spans(&self) -> &'static [Span] {
         &[]
     }
 
-    /// A sender that leaves entries out may leave out this one without a trace.
+    /// Whether a sender that drops entries may drop this one without a trace.
     fn leaves_no_trace(&self, _entry: &[u8], _begun: bool, _in_crank: bool) -> bool {
         false
     }
 
     // ---- who wrote it ----
 
-    /// Whether a line can be as its host wrote it, and not as another JSON writer did
-    /// behind it; `origin`: who answers for its bytes.
+    /// Whether the host can have written these bytes, and not another JSON writer after it.
+    /// `origin` says where the bytes come from.
     fn is_as_written(&self, _line: &[u8], _origin: Origin) -> bool {
         true
     }
 
-    /// Whether no version of the host that is known here writes such entries, or this
-    /// member into them.
+    /// Whether no known version of the host writes entries of this type, or this member in them.
     fn is_of_unknown_version(&self, _kind: &str, _member: Option<&str>) -> bool {
         false
     }
 
     // ---- the chain and its blocks ----
 
-    /// How much there is beside whole blocks, in words behind these.
+    /// How much was compared besides whole blocks, as words to append.
     fn amount(&self, amount: ComparedAmount) -> String {
         match self.has_cranks() {
             true => format!(", {}", crate::count::counted(amount.cranks, "crank")),
@@ -345,22 +348,23 @@ pub trait Vocabulary: fmt::Debug + Sync {
         }
     }
 
-    /// What tells more where a block's entries are equal and its AppHashes are not.
+    /// What helps to find the cause if a block's entries are equal and its AppHashes differ, in
+    /// words.
     fn outside(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// What runs its blocks, for people.
+    /// What runs its blocks, in a word.
     fn runner(&self) -> &'static str {
         "host"
     }
 
-    /// Its blocks run cranks.
+    /// Whether its blocks run cranks.
     fn has_cranks(&self) -> bool {
         true
     }
 
-    /// What is counted of its blocks, for people.
+    /// The columns of a table of its blocks.
     fn columns(&self) -> &'static [Column] {
         match self.has_cranks() {
             true => &[Column::Cranks],
@@ -368,60 +372,60 @@ pub trait Vocabulary: fmt::Debug + Sync {
         }
     }
 
-    /// What an entry counts as, beside cranks.
+    /// The column that counts an entry; `None` for cranks and everything that is not counted.
     fn counts_as(&self, _line: &[u8]) -> Option<Column> {
         None
     }
 
-    /// Its blocks have AppHashes, which say whether a network agrees.
+    /// Whether its blocks have AppHashes, which show whether the network agrees.
     fn has_app_hashes(&self) -> bool {
         true
     }
 
-    /// Heights between two that are recorded are recorded too.
+    /// Whether a recording has every height between its lowest and its highest.
     fn records_every_height(&self) -> bool {
         true
     }
 
-    /// The chain may put another block in the place of one, so that two recordings with
-    /// other blocks at a height do not contradict one another.
+    /// Whether the chain may replace a block by another one. If so, two recordings with different
+    /// blocks at a height do not contradict each other.
     fn replaces_blocks(&self) -> bool {
         false
     }
 
-    /// An entry says that its block is a proposal, which the network has not decided yet.
+    /// Whether an entry says that its block is a proposal which the network has not decided yet.
     fn is_proposal(&self, _line: &[u8]) -> bool {
         false
     }
 
-    /// Gathers what entries say that are not canonical and yet can be compared.
+    /// Collects the verdicts of a recorder: entries that are not canonical but can be compared.
     fn judging(&self) -> Option<Box<dyn Judging>> {
         None
     }
 
-    /// What an entry tells of an incident, and when, in milliseconds since 1970.
+    /// The incident that an entry reports, and when, in milliseconds since 1970.
     fn incident(&self, _line: &[u8]) -> Option<(messages::entry::Incident, u64)> {
         None
     }
 
-    /// What an entry tells of checks of a transaction, before a block had it.
+    /// What an entry says about checks of a transaction before it got into a block.
     fn checked(&self, _line: &[u8]) -> Option<messages::Checked> {
         None
     }
 
     // ---- the kernel's state ----
 
-    /// A chain's very first block begins with its bootstrap.
+    /// Whether an entry is the bootstrap, which begins a chain's first block.
     fn begins_chain(&self, _line: &[u8]) -> bool {
         false
     }
 
-    /// The chain a source is of, if the entry tells.
+    /// The chain that the source belongs to, if the entry says.
     fn chain_id(&self, _line: &[u8]) -> Option<String> {
         None
     }
 
-    /// The vat whose state a process loads here.
+    /// The vat whose state the process loads with this entry.
     fn loaded(&self, _line: &[u8]) -> Option<String> {
         None
     }
@@ -431,14 +435,14 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
-    /// What an entry tells of a snapshot, in words.
+    /// What an entry says about a snapshot, in words.
     fn snapshot(&self, _line: &[u8]) -> String {
         String::new()
     }
 }
 
 impl dyn Vocabulary {
-    /// An entry without its own numbers.
+    /// Replaces the entry's own numbers by 0.
     pub fn without_own_numbers(&self, canonical: &[u8]) -> Vec<u8> {
         let mut text = canonical.to_vec();
         for member in self.own_numbers() {
@@ -447,7 +451,7 @@ impl dyn Vocabulary {
         text
     }
 
-    /// An entry without its own numbers and those of objects.
+    /// Replaces the entry's own numbers by 0 and removes the numbers of objects.
     pub fn without_numbers(&self, canonical: &[u8]) -> Vec<u8> {
         self.without_references(self.without_own_numbers(canonical))
     }

@@ -1,4 +1,4 @@
-//! Entries as they stand: what can be said of one whatever host wrote it.
+//! What can be said of an entry whatever host wrote it.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use haltbox_model::json;
 
 use super::{Role, Vocabulary};
 
-/// A line that is an entry, and what its type tells.
+/// An entry and the role of its type.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// Its bytes.
     pub line: &'a [u8],
     /// Its role.
     pub role: Role,
-    /// The type that it begins with, as hosts write it, and what follows.
+    /// The type if the line begins with it, as hosts write it, and the bytes behind it.
     pub(super) written: Option<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Entry<'a> {
-    /// Reads its type.
+    /// Reads the type of the line.
     pub fn new(vocabulary: &dyn Vocabulary, line: &'a [u8]) -> Entry<'a> {
         let written = written_type(line);
         Entry {
@@ -32,7 +32,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Members that hold what a crank wrote, and all before it.
+/// Members with hashes: of what a crank wrote, and of all cranks so far.
 pub const HASHES: [&str; 2] = ["crankhash", "activityhash"];
 
 /// The entry's type; empty if it has none.
@@ -47,7 +47,7 @@ fn any_type(line: &[u8]) -> Cow<'_, str> {
         .unwrap_or_default()
 }
 
-/// The type that a line begins with, as hosts write it, and what follows it.
+/// The type if a line begins with it, as hosts write it, and the bytes behind it.
 pub(super) fn written_type(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = line.strip_prefix(b"{\"type\":\"")?;
     let end = text.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
@@ -65,12 +65,12 @@ pub fn is_type(line: &[u8], name: &str) -> bool {
     }
 }
 
-/// Whether a line begins as hosts write it: its type first, without a blank.
+/// Whether a line begins as hosts write it: with its type, without a space.
 pub fn opens_as_written(line: &[u8]) -> bool {
     line.starts_with(b"{\"type\":\"")
 }
 
-/// Whether no blank stands behind its type: other JSON writers put one there.
+/// Whether no space is behind its type. Other JSON writers put one there.
 pub fn is_compact(line: &[u8]) -> bool {
     let mut rest = line.strip_prefix(b"{\"type\":\"").unwrap_or_default();
     let end = memchr::memchr(b'"', rest).unwrap_or(rest.len());
@@ -78,8 +78,8 @@ pub fn is_compact(line: &[u8]) -> bool {
     rest.starts_with(b"\",\"") || rest == b"\"}"
 }
 
-/// Puts 0 in place of the value of a member of the entry that begins at `from`
-/// of `text`: it stays JSON, and absence is still seen.
+/// Replaces the value of a member by 0, in the entry that begins at `from` in `text`. The text
+/// stays JSON, and an absent member still differs from a present one.
 pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
     let Some(entry) = text.get(from..) else {
         return;
@@ -91,8 +91,8 @@ pub fn drop_value(text: &mut Vec<u8>, from: usize, member: &str) {
     }
 }
 
-/// An entry without the hashes at a crank's end, where absence is not to be seen;
-/// with its blanks between members gone.
+/// Removes the hashes of a crank's end, so that an absent hash does not differ from a present
+/// one. Also removes spaces between members.
 pub fn without_hashes(entry: &[u8]) -> Vec<u8> {
     let kept = json::members(entry).flatten();
     let kept = kept.filter(|member| !HASHES.iter().any(|name| name.as_bytes() == member.key));

@@ -1,28 +1,28 @@
-//! Whether the entries of a recording stand behind one another as their host wrote
-//! them. Where they do not, something behind the host lost, moved or mixed them, and what
-//! they tell there is of no execution.
+//! Checks whether the entries of a recording are in the order in which the host wrote them. If
+//! not, something behind the host lost, moved or mixed entries, and they do not describe an
+//! execution.
 
 use std::fmt;
 
 use super::Entry;
 
-/// Follows the entries of a recording, canonical ones alone.
+/// Checks the order of the canonical entries of a recording.
 pub trait EntryOrder: fmt::Debug + Send {
-    /// Takes the next entry; says why it cannot stand here. What follows is then looked
-    /// at as if the recording began behind it.
+    /// Takes the next entry. Returns why it cannot be there. The following entries are then
+    /// checked as if the recording began behind it.
     fn take(&mut self, entry: Entry<'_>) -> Option<Fault>;
 
-    /// Says why if this entry, the next one to be taken, goes back behind what stood
-    /// before, and no process starts between the two: what was stored then is not known.
+    /// Returns why this entry, the next one to be taken, goes back behind earlier ones without a
+    /// process start in between. The state at that point is then unknown.
     fn goes_back(&mut self, entry: Entry<'_>) -> Option<String>;
 
     /// A process starts: no block is open.
     fn starts_anew(&mut self);
 
-    /// Nothing is known of what stood before.
+    /// Forgets all earlier entries.
     fn forget(&mut self);
 
-    /// The same course, to be followed by itself.
+    /// A copy that continues separately.
     fn boxed(&self) -> Box<dyn EntryOrder>;
 }
 
@@ -32,17 +32,17 @@ impl Clone for Box<dyn EntryOrder> {
     }
 }
 
-/// Why an entry cannot stand where it does.
+/// Why an entry cannot be where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// In words.
+    /// The reason, in words.
     pub why: String,
-    /// All before it in its block stands as it was written.
+    /// All entries before it in its block are in order.
     pub here: bool,
 }
 
 impl Fault {
-    /// Lines came again, and not right behind themselves.
+    /// Earlier lines are repeated, and not each directly behind itself.
     pub fn resent_lines() -> Fault {
         Fault {
             why: "earlier entries are repeated here, with the same clock".to_owned(),
@@ -51,7 +51,7 @@ impl Fault {
     }
 }
 
-/// Of a host whose entries may follow one another in any order.
+/// For a host whose entries may come in any order.
 #[derive(Debug)]
 pub(super) struct Any;
 

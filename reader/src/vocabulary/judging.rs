@@ -1,63 +1,63 @@
-//! What a recorder says of things in a block, beside what the block holds: verdicts that
-//! may come late, change, and be missing where it was away.
+//! Verdicts of a recorder on things in a block. A verdict is not part of the block: it may
+//! come late, may change, and may be missing while the recorder was away.
 
 use std::fmt;
 
-/// Gathers the judgements of a recording.
+/// Collects the verdicts of a recording.
 pub trait Judging: fmt::Debug + Send {
     /// Takes the next entry, and its number among the slog's lines.
     fn take(&mut self, line: &[u8], number: u64);
 
-    /// Block records are missing here: what was said last may have been among them.
+    /// Block records are missing here. A later verdict may have been among them.
     fn hole(&mut self);
 
-    /// What is known at the recording's end.
+    /// Returns what is known at the end of the recording.
     fn end(self: Box<Self>) -> Judged;
 }
 
-/// What a recording says in all.
+/// All verdicts of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// Things by height and number, the lowest first.
+    /// Things, ordered by height and number.
     pub items: Vec<JudgedItem>,
-    /// Heights whose last block is not the chain's any more, as the recording itself
-    /// says: nothing has to stand there.
+    /// Heights whose last block is no longer on the chain, as the recording itself says. Another
+    /// block there is no contradiction.
     pub gone: Vec<u64>,
 }
 
-/// Something that is judged.
+/// A thing that is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedItem {
     /// Height of its block.
     pub height: u64,
-    /// What tells this block from others of its height.
+    /// What distinguishes this block from others of its height: its hash.
     pub block: String,
     /// Its number in the block.
     pub number: u64,
-    /// In words.
+    /// The thing, in words.
     pub words: String,
-    /// What was said last; `None` if nothing was decided.
+    /// The last verdict; `None` if nothing was decided.
     pub judgement: Option<Judgement>,
 }
 
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// The verdict in a word: what two sides must agree on.
+    /// The verdict as a word. Two recorders must agree on it.
     pub is: String,
-    /// Why, in a word; on this they may differ.
+    /// The reason as a word. Two recorders may differ in it.
     pub why: Option<String>,
-    /// Both in words.
+    /// Verdict and reason, in words.
     pub words: String,
-    /// Nothing that may still happen changes it, and nothing that followed is missing.
+    /// No later event changes it, and no later entry is missing.
     pub is_final: bool,
-    /// What alone decided it, if that cannot change: two who found otherwise in the same
-    /// thing contradict one another at any time.
+    /// The one unchangeable thing that decided it. Two recorders that judge differently by the
+    /// same thing contradict each other at any time.
     pub decided_by: Option<String>,
-    /// It rests on settings too, which may differ between recorders.
+    /// It also depends on settings, which may differ between recorders.
     pub by_settings: bool,
-    /// The entry that says so.
+    /// The entry with the verdict.
     pub line: Vec<u8>,
-    /// Its number among the slog's lines.
+    /// Number of that entry among the slog's lines.
     pub line_number: u64,
 }

@@ -1,9 +1,9 @@
-//! Cross-chain messages, and what a watcher says of them: the entries of the `messages`
+//! Cross-chain messages and a watcher's verdicts on them: the entries of the `messages`
 //! profile. docs/op-stack.md describes them.
 //!
-//! A tape holds the blocks of one chain that execute messages, and no others. A chain may
-//! put another block in the place of one. What a block holds is canonical; whether its
-//! messages are valid rests on other chains, and is told beside it (`messages/judging.rs`).
+//! A tape holds the blocks of one chain that execute messages, and no others. The chain may
+//! replace a block. The contents of a block are canonical. Whether its messages are valid
+//! depends on other chains, and is recorded separately (`messages/judging.rs`).
 
 pub mod entry;
 mod judging;
@@ -16,12 +16,12 @@ use crate::carrier::Origin;
 use crate::values;
 use entry::{Check, ChecksMissing, Incident, WatchEntry};
 
-/// What an entry tells of checks.
+/// What an entry says about checks.
 #[derive(Clone, Debug)]
 pub enum Checked {
-    /// One was made.
+    /// A check was made.
     Check(Box<Check>),
-    /// Some are not here.
+    /// Some checks are not recorded.
     Missing(ChecksMissing),
 }
 
@@ -34,8 +34,8 @@ impl Vocabulary for Messages {
         "block-seen"
     }
 
-    /// What a block holds comes from the chain: that two watchers do not see the same is
-    /// no fault of either.
+    /// The chain decides what a block holds, so a difference between two watchers is the fault of
+    /// neither.
     fn role(&self, kind: &[u8]) -> Role {
         match kind {
             b"block-seen" => Role::Begin,
@@ -58,7 +58,7 @@ impl Vocabulary for Messages {
         words.map_or_else(|| line.to_owned(), |words| format!("{kind} {words}"))
     }
 
-    /// A log's number is its place in the block, which the chain decides.
+    /// The number of a log is its place in the block, which the chain decides.
     fn own_numbers(&self) -> &'static [&'static str] {
         &[]
     }

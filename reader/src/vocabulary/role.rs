@@ -1,35 +1,35 @@
-//! What an entry can be to a comparison, and the numbers that place it.
+//! The roles of entries in a comparison, and the numbers that locate an entry.
 
-/// What an entry is for a comparison.
+/// What an entry is to a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Something that came in from outside: matched by its body.
+    /// An input from outside. Inputs are matched by their bodies.
     Input,
     /// Another trigger from outside the kernel.
     Trigger,
-    /// A vat's heap is written down.
+    /// A vat's heap was saved.
     Snapshot,
     /// The block's own parameters.
     Begin,
     /// A kernel run begins.
     RunStart,
-    /// It ends.
+    /// A kernel run ends.
     RunFinish,
     /// A crank begins.
     CrankStart,
-    /// It ends.
+    /// A crank ends.
     CrankFinish,
     /// A delivery to a vat.
     Deliver,
-    /// What came of it.
+    /// The result of a delivery.
     DeliverResult,
-    /// A vat asks the kernel.
+    /// A syscall: a vat asks the kernel.
     Syscall,
-    /// The kernel's answer.
+    /// The kernel's answer to a syscall.
     SyscallResult,
-    /// A read, and what it gave.
+    /// A read, with its result.
     Read,
-    /// What came of a transaction.
+    /// The result of a transaction.
     Result,
     /// The block ends.
     End,
@@ -38,19 +38,18 @@ pub enum Role {
 }
 
 impl Role {
-    /// It comes from outside the kernel: what is not the same here is no fault of an
-    /// execution.
+    /// Whether it comes from outside the kernel. A difference here is no fault of an execution.
     pub fn is_from_outside(self) -> bool {
         matches!(self, Role::Input | Role::Trigger | Role::Begin)
     }
 }
 
-/// The numbers that place an entry.
+/// The numbers that locate an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
-    /// Crank.
+    /// Number of the crank.
     pub crank: Option<u64>,
-    /// Vat.
+    /// Id of the vat.
     pub vat: Option<String>,
     /// Delivery to the vat, counted over its life.
     pub delivery: Option<u64>,
@@ -58,7 +57,7 @@ pub struct Numbers {
     pub syscall: Option<u64>,
     /// Transaction in the block, from 0.
     pub tx: Option<u64>,
-    /// Operation in the transaction, or in the block outside of them, from 0.
+    /// Operation in the transaction, or in the block outside transactions, from 0.
     pub op: Option<u64>,
     /// Log among all logs of the block.
     pub log: Option<u64>,

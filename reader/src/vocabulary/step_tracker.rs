@@ -1,48 +1,50 @@
-//! Steps that a recording may lack, though its node made them: a host chooses what it
-//! traces, and a process that starts reads more than one that runs.
+//! Steps that a recording may lack although its node made them. A host chooses what it traces,
+//! and a process that has just started reads more than one that runs.
 
 use std::fmt;
 
-/// Follows the entries of a block.
+/// Classifies the entries of a block.
 pub trait StepTracker: fmt::Debug + Send {
     /// A block begins.
     fn begins(&mut self);
 
-    /// What an entry is; `None`: every recording has it, and it is compared as it stands.
+    /// The step that an entry is. `None` if every recording has such entries, so that they are
+    /// compared as they are.
     fn step(&mut self, canonical: &[u8]) -> Option<TrackedStep>;
 }
 
-/// A step.
+/// A step of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackedStep {
-    /// What a recording has as a whole or not at all: a store, or a type of entries.
+    /// The stream: a recording has all of its steps or none. A store's operations, or a type of
+    /// entries.
     pub stream: String,
-    /// What it is to the block's outcome.
+    /// What the step is to the outcome of the block.
     pub kind: StepKind,
-    /// The stream of the operations of what it tells the root of.
+    /// If the step is a root: the stream of operations on the same store.
     pub root_of: Option<String>,
-    /// The step without the numbers that others shift.
+    /// The step without the numbers that earlier steps shift.
     pub bare: Vec<u8>,
-    /// What a read asks for: the same question has one answer until something is written.
-    /// What a write is to, whatever it writes.
+    /// The question of a read: the same question has one answer until something is written. For a
+    /// write, its key, whatever the value.
     pub asks: Option<Vec<u8>>,
 }
 
 /// What a step is to the outcome of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
-    /// It tells how the outcome came about, and is no part of it.
+    /// It shows how the outcome came about, and is not part of it.
     Read,
-    /// It makes the state.
+    /// It writes state.
     Write,
-    /// It tells where a transaction begins in what was traced.
+    /// It marks where a transaction begins.
     Place,
-    /// It tells what came of the block, and is no part of it.
+    /// It reports the block's events, and is not part of the outcome.
     Told,
-    /// What came of a transaction. It may stand behind the transaction or behind all.
+    /// The result of a transaction. It may come behind the transaction or behind all.
     Result,
-    /// It tells what the block leaves in the state.
+    /// It is a value that the block leaves in the state.
     Left,
-    /// It is a part of the outcome.
+    /// It is part of the outcome.
     Outcome,
 }

@@ -99,7 +99,7 @@ impl Vocabulary for SwingSet {
         is_type(line, "crank-finish")
     }
 
-    /// The delivery failed, or the vat was terminated with a rejection.
+    /// True if the delivery failed, or the vat was terminated with a rejection.
     fn aborts(&self, line: &[u8]) -> bool {
         if is_type(line, "deliver-result") {
             let status = json::find(line, b"dr").and_then(|dr| json::elements(dr).next()?.ok());
@@ -113,7 +113,7 @@ impl Vocabulary for SwingSet {
         asked(line)
     }
 
-    /// What the vat was told, asked and was answered, and the compute it took.
+    /// The delivery, the syscall, its answer, or the status and compute of the result.
     fn repeated<'a>(&self, line: &'a [u8], role: Role) -> Vec<&'a [u8]> {
         let member: &[u8] = match role {
             Role::Deliver => b"vd",
@@ -150,7 +150,7 @@ impl Vocabulary for SwingSet {
             "cosmic-swingset-run-start"
             | "cosmic-swingset-run-finish"
             | "cosmic-swingset-bootstrap-block-finish" => !begun,
-            // The sender splits the number, and fails on anything but text.
+            // The sender splits the number, and fails if it is not a string.
             _ if role(kind.as_bytes()) == Role::Input => {
                 let number = json::find(entry, INPUT_NUMBER.as_bytes());
                 number.is_some_and(|number| !number.starts_with(b"\""))
@@ -171,7 +171,7 @@ impl Vocabulary for SwingSet {
         is_type(line, "cosmic-swingset-bootstrap-block-start")
     }
 
-    /// Only the first crank of a chain tells.
+    /// Only the first crank of a chain names the chain.
     fn chain_id(&self, line: &[u8]) -> Option<String> {
         chain_id(line)
     }
@@ -190,17 +190,17 @@ impl Vocabulary for SwingSet {
     }
 }
 
-/// Name, vat and key of a syscall that a vat makes of its store.
+/// Name, vat and key of a syscall to a vat's store.
 fn syscall(line: &[u8]) -> Option<[&[u8]; 3]> {
     let mut parts = json::elements(json::find(line, b"ksc")?);
     let mut next = || parts.next()?.ok();
     Some([next()?, next()?, next()?])
 }
 
-/// The member that numbers an input: where it came in, not what it is.
+/// The member that numbers an input. It says where the input came in, and not what it is.
 const INPUT_NUMBER: &str = "inboundNum";
 
-/// Members that number an entry, and what follows from its numbers.
+/// Members that number an entry, or follow from its numbers.
 const OWN_NUMBERS: [&str; 6] = [
     "crankNum",
     "deliveryNum",
@@ -234,7 +234,7 @@ fn role(name: &[u8]) -> Role {
     }
 }
 
-/// Members of canonical entries that known kernels write, in order.
+/// Members of canonical entries that known kernels write, sorted.
 const MEMBERS: [&str; 66] = [
     "ack",
     "activityhash",
@@ -304,8 +304,7 @@ const MEMBERS: [&str; 66] = [
     "work",
 ];
 
-/// Types of canonical entries, or how they begin, and whether a kernel writes entries
-/// that begin so and are not called so.
+/// Types of canonical entries. With `true`, a type that only begins so is known too.
 const TYPES: [(&str, bool); 12] = [
     ("cosmic-swingset-", true),
     ("kernel-stats", false),
@@ -321,7 +320,7 @@ const TYPES: [(&str, bool); 12] = [
     ("heap-snapshot-save", false),
 ];
 
-/// Whether no kernel that is known here writes such entries, or this member into them.
+/// Whether no known kernel writes such entries, or this member in them.
 fn is_of_unknown_version(name: &str, member: Option<&str>) -> bool {
     let own = ["crank-", "deliver", "syscall"];
     let known = TYPES
@@ -358,7 +357,7 @@ fn numbers(line: &[u8]) -> Numbers {
     }
 }
 
-/// What the syscall of an entry, or of its answer, is for.
+/// What the syscall of an entry, or of its answer, is addressed to.
 fn asked(line: &[u8]) -> RequestTarget {
     let name = json::find(line, b"syscall").and_then(json::read_str);
     match name.as_deref() {
@@ -368,7 +367,8 @@ fn asked(line: &[u8]) -> RequestTarget {
     }
 }
 
-/// `kp12` becomes `kp`, `o-34` becomes `o-`: only as whole words.
+/// Removes the numbers of references: `kp12` becomes `kp`, `o-34` becomes `o-`. Only whole
+/// words count.
 fn without_references(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -388,7 +388,7 @@ fn without_references(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Where the number of a reference that begins at `at` begins.
+/// The index of the number of the reference that begins at `at`.
 fn reference_prefix(text: &[u8], at: usize) -> Option<usize> {
     const PREFIXES: [&[u8]; 9] = [
         b"ko", b"kp", b"kd", b"o+", b"o-", b"p+", b"p-", b"d+", b"d-",
@@ -409,8 +409,8 @@ fn digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// Whether a line can be as the kernel's `JSON.stringify` wrote it: the time stands
-/// before the monotonic one at its end, and only what JavaScript escapes is escaped.
+/// Whether the kernel's `JSON.stringify` can have written the line: `time` comes before
+/// `monotime` at its end, and only what JavaScript escapes is escaped.
 fn is_as_written(line: &[u8]) -> bool {
     entry::is_compact(line)
         && has_times_in_order(line)
@@ -426,8 +426,8 @@ fn has_times_in_order(line: &[u8]) -> bool {
     }
 }
 
-/// As nearly every line does, `seconds` behind them in some: no other member is
-/// looked at.
+/// A fast check that nearly every line passes, some with `seconds` behind the two times. It
+/// reads no other member.
 fn ends_with_times(line: &[u8]) -> bool {
     let before = |line: &[u8]| memchr::memrchr(b',', line).unwrap_or(0);
     let last = before(line);
@@ -442,7 +442,8 @@ fn ends_with_times(line: &[u8]) -> bool {
 static WHOLE: LazyLock<[memmem::Finder<'static>; 2]> =
     LazyLock::new(|| [b"\"crankNum\":".as_slice(), b"\"blockHeight\":"].map(memmem::Finder::new));
 
-/// JavaScript writes whole numbers without a fraction or an exponent.
+/// Whether these are whole numbers without a fraction or an exponent, as JavaScript writes
+/// them.
 fn has_whole_numbers(line: &[u8]) -> bool {
     WHOLE.iter().all(|name| {
         let at = name.find(line).map(|at| at + name.needle().len());
@@ -452,8 +453,8 @@ fn has_whole_numbers(line: &[u8]) -> bool {
     })
 }
 
-/// The chain a source is of, if the entry tells: only the first crank of a
-/// chain does.
+/// The chain that the source belongs to, if the entry says. Only the first crank of a chain
+/// does.
 fn chain_id(line: &[u8]) -> Option<String> {
     let text = &line[..line.len().min(1 << 20)];
     let at = memmem::find(text, br#"chainID\":\""#)?;
@@ -473,8 +474,8 @@ fn is_numbered(role: Role) -> bool {
     )
 }
 
-/// Why the entries of one crank cannot all be there as they were written: the
-/// index of the first that does not follow.
+/// Why the entries of one crank cannot be complete and in order: the index of the first wrong
+/// one, and the reason.
 fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     let starts = |line: &&[u8]| role_of(line) == Role::CrankStart;
     if lines.first().is_some_and(|line| !starts(line)) {
@@ -500,7 +501,7 @@ fn structure_fault(lines: &[&[u8]]) -> Option<(usize, String)> {
     (!whole).then(|| (lines.len(), "the crank's end is missing".to_owned()))
 }
 
-/// An entry in one line for people: its type, and the member that says most.
+/// An entry in one line for people: its type, and its most useful member.
 fn brief(line: &str) -> String {
     let bytes = line.as_bytes();
     let kind = type_of(bytes);
@@ -530,16 +531,16 @@ fn brief(line: &str) -> String {
 /// The member that names a heap snapshot by its content.
 const SNAPSHOT_ID: &str = "snapshotID";
 
-/// What an entry tells of a heap snapshot.
+/// What an entry says about a heap snapshot.
 #[derive(Clone, Debug, Default)]
 struct Snapshot {
     id: Option<String>,
-    /// Bytes, plain and compressed.
+    /// Sizes in bytes: uncompressed and compressed.
     sizes: [Option<u64>; 2],
 }
 
 impl Snapshot {
-    /// Reads it.
+    /// Reads it from an entry.
     fn read(line: &[u8]) -> Snapshot {
         let [id, plain, compressed] = json::pick(
             line,

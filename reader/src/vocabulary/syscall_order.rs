@@ -1,17 +1,17 @@
-//! Whether deliveries and syscalls follow one another as a kernel makes them.
+//! Checks whether deliveries and syscalls are in an order in which a kernel makes them.
 
 use super::Role;
 
-/// Deliveries and syscalls of one crank, as far as they were followed.
+/// The order of deliveries and syscalls in one crank.
 #[derive(Clone, Debug, Default)]
 pub struct Steps {
-    /// What waits for its result; of a syscall, its number.
+    /// The open delivery or syscall, which waits for its result; for a syscall its number.
     waits: Option<(Role, Option<u64>)>,
     next_syscall: u64,
 }
 
 impl Steps {
-    /// Followed from this entry on: what stood before it was not seen.
+    /// Starts at this entry. Entries before it were not seen.
     pub fn from(role: Role, syscall: Option<u64>) -> Steps {
         let next_syscall = syscall.map_or(0, |number| number.saturating_add(1));
         let waits = match role {
@@ -25,7 +25,7 @@ impl Steps {
         }
     }
 
-    /// Takes the next entry of the crank; says why it cannot follow.
+    /// Takes the next entry of the crank. Returns why it cannot follow.
     pub fn take(&mut self, role: Role, syscall: Option<u64>) -> Option<String> {
         let fault = |what: &str| Some(what.to_owned());
         match (role, self.waits) {

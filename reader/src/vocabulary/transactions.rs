@@ -1,5 +1,5 @@
-//! Transactions, and the reads and writes that they make: the entries of the `host`
-//! profile. docs/embedding.md describes them.
+//! Transactions and their reads and writes: the entries of the `host` profile.
+//! docs/embedding.md describes them.
 
 mod keys;
 mod step_tracker;
@@ -17,15 +17,15 @@ use crate::values;
 #[derive(Debug)]
 pub struct Transactions;
 
-/// The member that holds what was read or written.
+/// The member with the value that was read or written.
 const VALUE: &str = "value";
-/// Messages of a transaction that are told.
+/// Limit of the messages of a transaction that are listed.
 const MESSAGES: usize = 4;
-/// The longest hash and the longest type of a message that is told.
+/// Limit of the length of a hash, and of the type of a message.
 const LONGEST: usize = 128;
-/// The member that says how much was written.
+/// The member with the number of bytes that were written.
 const BYTES: &str = "bytes";
-/// The member that says whether a key is there.
+/// The member that says whether the key exists.
 const FOUND: &str = "found";
 
 impl Vocabulary for Transactions {
@@ -53,7 +53,7 @@ impl Vocabulary for Transactions {
         }
     }
 
-    /// An operation in words; another entry as it stands.
+    /// An operation in words; any other entry unchanged.
     fn brief(&self, line: &str) -> String {
         brief(line.as_bytes()).unwrap_or_else(|| line.to_owned())
     }
@@ -92,7 +92,7 @@ impl Vocabulary for Transactions {
         ]
     }
 
-    /// A transaction's own number is not among them: it is its place in the block, which
+    /// The number of a transaction is not among them: it is its place in the block, which
     /// consensus decides.
     fn own_numbers(&self) -> &'static [&'static str] {
         &["op", "of"]
@@ -135,7 +135,7 @@ impl Vocabulary for Transactions {
         stream.strip_prefix("step-store-root ")
     }
 
-    /// The block's execution ends: what was written in it stands.
+    /// The execution of the block ends, so its writes are settled.
     fn settles_writes(&self, line: &[u8]) -> bool {
         is_type(line, "end-block")
     }
@@ -143,7 +143,7 @@ impl Vocabulary for Transactions {
     fn branching(&self, line: &[u8]) -> Option<Branching> {
         let number = |name: &[u8]| json::find(line, name).and_then(values::read_u64);
         if is_type(line, "branch-written") {
-            // One that cannot be read is none that is known.
+            // An unreadable number is a branch that is not known.
             let branch = number(b"branch").unwrap_or(u64::MAX);
             return (branch != 0).then_some(Branching::Written(branch));
         }
@@ -165,7 +165,8 @@ impl Vocabulary for Transactions {
         json::find(line, b"tx").and_then(json::read_u64)
     }
 
-    /// Told right behind its operations, or behind those of all.
+    /// The result may come directly behind the transaction's operations, or behind those of all
+    /// transactions.
     fn outcome(&self, line: &[u8]) -> Option<(u64, bool)> {
         if !is_type(line, "tx-result") {
             return None;
@@ -201,7 +202,7 @@ impl Vocabulary for Transactions {
         keys::words(&store, &key, prefix)
     }
 
-    /// Text as it is, other bytes in hex.
+    /// Text is returned as it is, other bytes as hex.
     fn kept_value(&self, line: &[u8]) -> Option<String> {
         let value = json::find(json::find(line, b"local")?, VALUE.as_bytes())?;
         let value = json::read_str(value)?;
@@ -221,7 +222,7 @@ impl Vocabulary for Transactions {
         Some(Box::<step_tracker::Operations>::default())
     }
 
-    /// Its number is another one where a side read more before.
+    /// The number of an operation is ignored: it differs if a side read more before.
     fn is_same_read(&self, a: &[u8], b: &[u8]) -> bool {
         let without_answer = |line: &[u8]| {
             let vocabulary: &dyn Vocabulary = self;
@@ -229,7 +230,7 @@ impl Vocabulary for Transactions {
             for member in [VALUE, FOUND] {
                 entry::drop_value(&mut text, 0, member);
             }
-            // The key is what an iterator gives.
+            // The key is part of an iterator's answer.
             if is_type(line, "op-next") {
                 entry::drop_value(&mut text, 0, "key");
             }
@@ -238,13 +239,13 @@ impl Vocabulary for Transactions {
         a != b && without_answer(a) == without_answer(b)
     }
 
-    /// Every host has a JSON writer of its own: what was recorded is as it wrote it.
+    /// Every host has its own JSON writer, so recorded bytes are taken as the host's.
     fn is_as_written(&self, line: &[u8], origin: Origin) -> bool {
         origin == Origin::Recorded || entry::is_compact(line)
     }
 }
 
-/// Store and key of an operation, the key as it stands in the entry.
+/// Store and key of an operation. The key is as the entry has it.
 fn key(line: &[u8]) -> Option<(String, &[u8])> {
     let [store, key] = json::pick(line, [b"store", b"key"]);
     Some((json::read_str(store?)?.into_owned(), key?))
@@ -259,7 +260,7 @@ fn messages(local: &[u8]) -> Vec<String> {
     list
 }
 
-/// An iterator in words.
+/// The creation of an iterator, in words.
 fn iterates(line: &[u8], number: u64) -> Option<String> {
     let [store, start, end, reverse] = json::pick(line, [b"store", b"start", b"end", b"reverse"]);
     let store = json::read_str(store?)?;

@@ -1,4 +1,4 @@
-//! The entries as the reader knows them. Words and members that come later are no error.
+//! The entries of a tape. Unknown words and members, of a later version, are no error.
 
 use crate::count::counted;
 use std::fmt::Write as _;
@@ -23,15 +23,15 @@ pub enum WatchEntry {
         /// Its timestamp, in seconds.
         timestamp: u64,
     },
-    /// A message that it executes.
+    /// A message that the block executes.
     Message(Message),
-    /// A log of the inbox that is no message.
+    /// A log of the inbox that is not a message.
     Malformed {
         /// Its number among all logs of the block.
         log: u64,
         /// The transaction.
         tx: String,
-        /// Why.
+        /// Why it is not one.
         why: String,
     },
     /// The block ends.
@@ -39,23 +39,23 @@ pub enum WatchEntry {
         /// Its height.
         block: u64,
     },
-    /// Messages of a block are judged.
+    /// A verdict on messages of a block.
     Status(Status),
-    /// A block is not the chain's any more.
+    /// A block is no longer on the chain.
     Orphan {
         /// Its height.
         block: u64,
         /// Its hash.
         hash: String,
-        /// How that is known.
+        /// How the watcher knows.
         why: String,
     },
-    /// All messages up to a height are settled.
+    /// All verdicts up to a height are final.
     Settled {
         /// That height.
         block: u64,
     },
-    /// How far the chain was read.
+    /// How far the watcher has read the chain.
     Cursor {
         /// Height of the newest block.
         block: u64,
@@ -64,7 +64,7 @@ pub enum WatchEntry {
         /// Height of the newest finalized block, if it is known.
         finalized: Option<u64>,
     },
-    /// Heights that nobody can tell of.
+    /// Heights whose blocks are unknown.
     Gap {
         /// The first.
         from: u64,
@@ -73,83 +73,84 @@ pub enum WatchEntry {
         /// Why.
         why: String,
     },
-    /// The chain's nodes went away, or came back.
+    /// The chain's nodes became unreachable, or reachable again.
     Node {
         /// Whether one answers.
         up: bool,
-        /// What was told.
+        /// What a node answered.
         why: String,
     },
-    /// How an incident stands.
+    /// The state of an incident changed.
     Incident {
         /// The incident.
         incident: Box<Incident>,
-        /// Milliseconds since 1970.
+        /// When, in milliseconds since 1970.
         at: u64,
     },
-    /// An endpoint that is asked for a second opinion, or for levels, is in another state.
+    /// The state of an endpoint changed. The watcher asks it for a second opinion or for safety
+    /// levels.
     Endpoint {
-        /// Its kind and where it is.
+        /// Its kind and address.
         endpoint: String,
         /// `answers`, `failsafe`, `not-ready`, `refuses` or `down`.
         is: String,
-        /// What it told, or how that is known.
+        /// What it answered, or how its state is known.
         text: String,
     },
-    /// An endpoint says otherwise of a message than the watcher, or the same again.
+    /// An endpoint disagrees with the watcher about a message, or agrees again.
     Opinion {
         /// Height of the block that executes it.
         block: u64,
-        /// The executing log.
+        /// Number of the executing log.
         log: u64,
-        /// Who says so.
+        /// The endpoint.
         endpoint: String,
-        /// The watcher's own verdict.
+        /// The watcher's verdict.
         own: String,
-        /// The endpoint's.
+        /// The endpoint's verdict.
         other: String,
-        /// Its error in its own words.
+        /// The endpoint's error message.
         error: Option<String>,
     },
-    /// A window in which nothing is concluded begins or ends.
+    /// A period begins or ends in which the watcher concludes nothing.
     Reset {
         /// What rewinds.
         source: String,
-        /// It begins.
+        /// Whether it begins.
         open: bool,
         /// Why.
         why: String,
-        /// Milliseconds that it was open.
+        /// How long it lasted, in milliseconds.
         took_ms: Option<u64>,
     },
-    /// A node of the chain follows another fork, or the chain again.
+    /// A node of the chain follows another fork, or follows the chain again.
     Fork {
-        /// Where it is.
+        /// Its address.
         node: String,
-        /// It follows another fork.
+        /// Whether it follows another fork.
         differs: bool,
-        /// A height at which it does.
+        /// A height at which it differs.
         block: Option<u64>,
     },
-    /// The header of a block that an affair is about.
+    /// The header of a block that an incident involves.
     Header {
         /// Its height.
         block: u64,
         /// Its hash.
         hash: String,
-        /// Why there is none.
+        /// Why there is no header.
         text: Option<String>,
     },
-    /// Supernodes tell two roots of a timestamp, or one again.
+    /// Supernodes report different roots for a timestamp, or the same again.
     SuperRoots {
-        /// That timestamp, in seconds.
+        /// The timestamp, in seconds.
         timestamp: u64,
-        /// They are not the same.
+        /// Whether the roots differ.
         differ: bool,
     },
     /// A transaction's access list was checked.
     Check(Check),
-    /// Checks may not be on the tape.
+    /// Checks may be missing from the tape.
     ChecksMissing(ChecksMissing),
     /// An entry of a later version.
     #[serde(other)]
@@ -163,96 +164,96 @@ pub struct Message {
     pub log: u64,
     /// The transaction.
     pub tx: String,
-    /// What its access list says of the message.
+    /// The checksum that the transaction's access list declares for it.
     pub declared: String,
-    /// The chain of the log that it names, in decimal.
+    /// The chain of the initiating log, in decimal.
     pub chain: String,
-    /// The height of that log's block.
+    /// Height of the block of the initiating log.
     pub named: u64,
-    /// The log's number.
+    /// Number of the initiating log among all logs of its block.
     pub index: u64,
 }
 
 /// A check of a transaction's access list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Check {
-    /// Where the transaction stood.
+    /// The stage at which the transaction was checked.
     pub stage: String,
     /// The endpoint that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// It is the answer of one backend: the whole check has an entry of its own.
+    /// It is the answer of one backend only. The whole check has an entry of its own.
     #[serde(default)]
     pub part: bool,
-    /// The transaction, if whoever checked knew it.
+    /// The transaction, if the checker knew it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tx: Option<String>,
-    /// What it declares, as far as is told.
+    /// The messages that it declares, as far as they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declares: Vec<Declared>,
-    /// `accepted`, `refused`, `undecided`, `malformed`.
+    /// `accepted`, `refused`, `undecided` or `malformed`.
     pub verdict: String,
-    /// Why, in the words of whoever checked.
+    /// Why, in the checker's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Microseconds from the question to the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_us: Option<u64>,
-    /// Milliseconds since 1970 when it was answered, by the clock of whoever checked.
+    /// When it was answered, in milliseconds since 1970, by the checker's clock.
     pub at: u64,
 }
 
 /// A message that an access list declares.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Declared {
-    /// The chain of the log that it names, in decimal.
+    /// The chain of the initiating log, in decimal.
     pub chain: String,
-    /// The height of that log's block.
+    /// Height of the block of the initiating log.
     pub block: u64,
-    /// The log's number.
+    /// Number of the initiating log.
     pub log: u64,
-    /// Of the whole message.
+    /// Checksum of the whole message.
     pub checksum: String,
 }
 
-/// Checks may not be on the tape.
+/// Checks may be missing from the tape.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ChecksMissing {
     /// Why.
     pub why: String,
-    /// How many, if that is known.
+    /// How many, if known.
     pub count: Option<u64>,
-    /// Milliseconds since 1970.
+    /// When, in milliseconds since 1970.
     pub at: u64,
 }
 
-/// What is known of messages of a block.
+/// A verdict on messages of a block.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Status {
     /// Its height.
     pub block: u64,
     /// Its hash.
     pub hash: String,
-    /// The executing logs.
+    /// Numbers of the executing logs.
     pub logs: Vec<u64>,
     /// `unknown`, `valid` or `invalid`.
     pub is: String,
-    /// The rule that they break, in a word ...
+    /// The rule that they break, as a word ...
     pub why: Option<String>,
     /// ... and in words.
     pub text: Option<String>,
-    /// They were known to be otherwise.
+    /// An earlier verdict was different.
     #[serde(default)]
     pub flip: bool,
-    /// The hash of the block that they name, where what stands in it decided.
+    /// The hash of the block of the initiating log, if the contents of that block decided.
     #[serde(default)]
     pub named_hash: Option<String>,
 }
 
-/// An invalid message from its first block to the end of the affair.
+/// An invalid message, from its first block to the end of the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Incident {
-    /// Its identity.
+    /// Its id.
     pub id: String,
     /// The transaction.
     pub transaction: String,
@@ -260,72 +261,72 @@ pub struct Incident {
     pub chain: String,
     /// The message, in words.
     pub message: String,
-    /// What its transaction declares of it.
+    /// The checksum that its transaction declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
-    /// Why it is invalid, in a word ...
+    /// Why it is invalid, as a word ...
     pub why: String,
     /// ... and in words.
     pub text: String,
-    /// How far it got: `unsafe`, `local-safe`, `cross-safe`.
+    /// The highest safety level that it reached: `unsafe`, `local-safe` or `cross-safe`.
     pub level: String,
-    /// The heights at which it stood, the first first.
+    /// The heights at which it was, in order.
     pub heights: Vec<Height>,
-    /// Milliseconds since 1970 when it was seen first.
+    /// When it was first seen, in milliseconds since 1970.
     pub opened: u64,
-    /// So often the transaction came back.
+    /// How often the transaction came back.
     pub returns: u64,
-    /// The box that was frozen of it.
+    /// Name of the box that was frozen for it.
     pub frozen: Option<String>,
-    /// How it ended: `replaced`, `holds`.
+    /// How it ended: `replaced` or `holds`.
     pub ended: Option<String>,
-    /// Messages that stand on its block, and go with it; the first 16.
+    /// Messages that depend on its block and are removed with it; the first 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Child>,
 }
 
-/// A message of another block that stands on an invalid one.
+/// A message of another block that depends on an invalid one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Child {
     /// The chain that executes it, in decimal.
     pub chain: String,
     /// Height of its block.
     pub block: u64,
-    /// The executing log.
+    /// Number of the executing log.
     pub log: u64,
     /// The transaction.
     pub transaction: String,
 }
 
-/// Everything that stood at one height in turn.
+/// All blocks at one height, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Height {
     /// The height.
     pub block: u64,
-    /// What stood there, the first first.
+    /// The blocks, in order.
     pub seen: Vec<BlockSighting>,
-    /// Milliseconds since 1970 when its replacement was cross-safe.
+    /// When its replacement was cross-safe, in milliseconds since 1970.
     pub closed: Option<u64>,
 }
 
-/// One block that held the message, or took the place of one that did.
+/// A block that held the message, or replaced one that did.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct BlockSighting {
-    /// Its hash; `None`: there was no block.
+    /// Its hash; `None` if there was no block.
     pub hash: Option<String>,
-    /// `holds`, `null`, `deposits-only`, `other`.
+    /// `holds`, `null`, `deposits-only` or `other`.
     pub shape: String,
-    /// Milliseconds since 1970.
+    /// When, in milliseconds since 1970.
     pub at: u64,
 }
 
 impl WatchEntry {
-    /// `None`: no entry of a tape.
+    /// Reads an entry of a tape; `None` if it is not one.
     pub fn read(line: &[u8]) -> Option<WatchEntry> {
         serde_json::from_slice(line).ok()
     }
 
-    /// In words for people; `None` of an entry that is not known here.
+    /// The entry in words; `None` if the entry is unknown.
     pub fn words(&self) -> Option<String> {
         Some(match self {
             WatchEntry::TapeStart { haltbox } => {
@@ -377,7 +378,7 @@ impl WatchEntry {
         })
     }
 
-    /// Of what others than the chain's own node told.
+    /// Words of entries about others than the chain's own node.
     fn words_of_others(&self) -> Option<String> {
         Some(match self {
             WatchEntry::Endpoint { endpoint, is, text } => format!("{endpoint}: {is}: {text}"),
@@ -437,7 +438,7 @@ impl WatchEntry {
 }
 
 impl Message {
-    /// The log that it names, in words.
+    /// The initiating log, in words.
     pub fn names(&self) -> String {
         let Message {
             chain,
@@ -451,7 +452,7 @@ impl Message {
 }
 
 impl Check {
-    /// Who checked, what came of it and how long it took, in words.
+    /// The checker, its verdict and how long it took, in words.
     pub fn words(&self) -> String {
         let mut words = self.who();
         let _ = write!(words, " {}", self.verb());
@@ -472,7 +473,7 @@ impl Check {
         }
     }
 
-    /// What it did with the transaction.
+    /// What the checker did with the transaction, in words.
     pub fn verb(&self) -> &str {
         match self.verdict.as_str() {
             "accepted" => "accepted it",
@@ -495,7 +496,7 @@ impl Check {
         }
     }
 
-    /// How it is known to be of an incident's transaction; `None`: it is not.
+    /// How the check is known to concern the incident's transaction; `None` if it does not.
     pub fn joins(&self, incident: &Incident) -> Option<Joined> {
         match &self.tx {
             Some(tx) => (*tx == incident.transaction).then_some(Joined::Transaction),
@@ -509,19 +510,19 @@ impl Check {
     }
 }
 
-/// How a check is known to be of a transaction.
+/// How a check is known to concern a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Joined {
-    /// It names it.
+    /// It names the transaction.
     Transaction,
-    /// It names none, and a message that this one declares: it may be another's that
-    /// declares the same.
+    /// It names no transaction, but declares the same message. Another transaction may declare
+    /// that too.
     Message,
 }
 
 impl ChecksMissing {
-    /// In words.
+    /// The entry in words.
     pub fn words(&self) -> String {
         match self.count {
             Some(count) => format!("not recorded: {}: {}", counted(count, "check"), self.why),
@@ -568,7 +569,7 @@ impl Incident {
     }
 }
 
-/// What an operator does at a level; `None` of a level that is not known here.
+/// What an operator should do at a safety level; `None` if the level is unknown.
 pub fn what_to_do(level: &str) -> Option<&'static str> {
     Some(match level {
         "unsafe" => {
@@ -588,7 +589,7 @@ pub fn what_to_do(level: &str) -> Option<&'static str> {
     })
 }
 
-/// The beginning of a hash: enough to tell two of one list apart.
+/// The first ten characters of a hash: enough to distinguish those of one list.
 pub fn short(hash: &str) -> &str {
     hash.get(..10).unwrap_or(hash)
 }

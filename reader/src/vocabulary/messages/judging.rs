@@ -1,24 +1,24 @@
-//! What a watcher said of each message last, and whether anything can still change it.
+//! The last verdict of a watcher on each message, and whether anything can still change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Status, WatchEntry};
 use crate::vocabulary::judging::{Judged, JudgedItem, Judgement, Judging};
 
-/// Gathers what the entries of one chain say.
+/// Collects the verdicts of one tape.
 #[derive(Debug, Default)]
 pub struct OfMessages {
     blocks: BTreeMap<(u64, String), Block>,
-    /// The block whose messages follow.
+    /// The block that the next messages belong to.
     current: Option<(u64, String)>,
 }
 
 #[derive(Debug, Default)]
 struct Block {
     messages: BTreeMap<u64, Message>,
-    /// Its last entry is there.
+    /// Its last entry is recorded.
     whole: bool,
-    /// It is not the chain's any more.
+    /// It is no longer on the chain.
     gone: bool,
     /// Both sides of all its messages are finalized.
     settled: bool,
@@ -33,13 +33,13 @@ struct Message {
 #[derive(Debug)]
 struct Said {
     status: Status,
-    /// Entries behind it are missing: they may have said something else.
+    /// Later entries are missing. One may have held another verdict.
     unsure: bool,
     line: Vec<u8>,
     number: u64,
 }
 
-/// Rules whose outcome rests on what a watcher was told of the chains, not on the chains.
+/// Rules whose result depends on the watcher's settings, and not on the chains alone.
 const BY_SETTINGS: [&str; 3] = ["unknown-chain", "expired", "inactive"];
 
 impl Judging for OfMessages {
@@ -93,8 +93,8 @@ impl Judging for OfMessages {
 }
 
 impl OfMessages {
-    /// A block that is read again keeps what was said of it: a watcher that starts anew
-    /// tells only what it judges otherwise.
+    /// Begins a block. A block that is read again keeps its verdicts: a watcher that restarts
+    /// records only verdicts that changed.
     fn begin(&mut self, height: u64, hash: String) {
         let of = (height, hash);
         let block = self.blocks.entry(of.clone()).or_default();
@@ -129,7 +129,7 @@ impl OfMessages {
         self.current = None;
     }
 
-    /// What is not known any more does not undo what was decided.
+    /// Takes a verdict. `unknown` does not undo an earlier verdict.
     fn status(&mut self, status: &Status, line: &[u8], number: u64) {
         let of = (status.block, status.hash.clone());
         let Some(block) = self.blocks.get_mut(&of).filter(|_| status.is != "unknown") else {
@@ -187,7 +187,7 @@ fn item(height: u64, hash: &str, log: u64, message: Message, settled: bool) -> J
 mod tests {
     use super::*;
 
-    /// A tape whose block 7 holds one message in log 0, and what follows.
+    /// The verdicts of a tape whose block 7 holds one message in log 0, followed by these entries.
     fn of(behind: &[&str]) -> Judged {
         let mut judging = Box::<OfMessages>::default();
         let block = [
@@ -222,7 +222,7 @@ mod tests {
             (&[VALID, INVALID], Some(("invalid", false))),
             (&[INVALID, VALID, UNKNOWN], Some(("valid", false))),
             (&[VALID, SETTLED], Some(("valid", true))),
-            // What stood there may have been another verdict.
+            // Another verdict may have been in the hole.
             (&[VALID, "hole", SETTLED], Some(("valid", false))),
         ];
         for (behind, expected) in table {

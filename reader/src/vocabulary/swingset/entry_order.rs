@@ -1,8 +1,8 @@
-//! Whether the entries of a block stand behind one another as a kernel wrote them.
+//! Checks whether the entries of a block are in the order in which a kernel writes them.
 //!
-//! Entries of cranks are numbered, so that what is wrong with them is known to be wrong
-//! where it stands. Entries outside cranks are not: where one of these cannot stand,
-//! the ones before it may be another block's already.
+//! Entries of cranks are numbered, so a fault there is known to be where it shows. Entries
+//! outside cranks are not. If one of these cannot be where it is, the entries before it may
+//! already belong to another block.
 
 use haltbox_model::json;
 
@@ -10,47 +10,48 @@ use super::opening::{DeliveryNumbers, Opening};
 use crate::values;
 use crate::vocabulary::{Entry, EntryOrder, Fault, Role, Steps};
 
-/// How far a block is.
+/// How far a block has got.
 #[derive(Clone, Debug, Default)]
 pub struct OfKernel {
-    /// The block's beginning was seen, and its height.
+    /// Height of the open block, once its begin entry was seen.
     height: Option<u64>,
-    /// Any entry was.
+    /// Whether any entry of the block was seen.
     seen: bool,
-    /// A block ended before, or a process started: what follows begins outside cranks.
+    /// A block ended before, or a process started. The next entry must begin a block or its
+    /// preparation.
     behind: bool,
-    /// The first one was an upgrade's or a chain's beginning: work that prepares a block
-    /// stands before the block's own first entry.
+    /// The first entry was an input, such as an upgrade or a chain's bootstrap. Such work prepares
+    /// a block, so it comes before the block's begin entry.
     prepares: bool,
     /// Height of the work that prepares a block.
     prepared: Option<u64>,
     run: Option<Run>,
     crank: Option<Crank>,
     delivery: DeliveryNumbers,
-    /// The last crank that ended.
+    /// Number of the last crank that ended.
     before: Option<u64>,
-    /// It is of the open run.
+    /// Whether that crank belongs to the open run.
     in_run: bool,
-    /// The last block before that ran cranks: its height and its last crank.
+    /// Height and last crank of the last block that ran cranks.
     ended: Option<(u64, u64)>,
     begun: Begun,
 }
 
-/// Ranges of heights that are remembered.
+/// Limit of the ranges of heights that are remembered.
 const RANGES: usize = 1_000;
 
-/// Heights of the blocks that began since the process did.
+/// Heights of the blocks that began since the process started.
 #[derive(Clone, Debug, Default)]
 struct Begun {
-    /// From lowest to highest, in the order in which they began.
+    /// Ranges from the lowest to the highest height, in the order in which they began.
     ranges: Vec<(u64, u64)>,
     last: Option<u64>,
 }
 
 impl Begun {
-    /// A block begins: the last one if it stands behind a higher one without being
-    /// executed before it. A node that was put back executes heights again that it had
-    /// executed.
+    /// Begins a block. Returns the last one if this block is lower and was not executed before. A
+    /// node that was restored executes heights again that it has already executed, so that is no
+    /// fault.
     fn begin(&mut self, height: u64) -> Option<u64> {
         let before = self.last.replace(height);
         let known = |(low, high): &(u64, u64)| (*low..=*high).contains(&height);
@@ -94,15 +95,14 @@ struct Run {
 #[derive(Clone, Debug)]
 struct Crank {
     number: Option<u64>,
-    /// None before the first one that was seen.
+    /// The order of its steps; `None` before the first one was seen.
     steps: Option<Steps>,
     /// Vat and number of the last delivery.
     delivered: Option<(String, u64)>,
 }
 
 impl Crank {
-    /// A delivery begins. One crank can deliver more than once, and each time another
-    /// delivery.
+    /// Begins a delivery. One crank can make several deliveries, and each must be a new one.
     fn delivers(&mut self, line: &[u8]) -> Option<String> {
         let numbers = super::numbers(line);
         let own = numbers.vat.zip(numbers.delivery);
@@ -145,7 +145,7 @@ impl EntryOrder for OfKernel {
                 let before = self.begun.begin(own)?;
                 Some(format!("block {own} begins after block {before}"))
             }
-            // A crank is counted on from the block before if its height is.
+            // Crank numbers continue from the block before if the heights do.
             Role::CrankStart => {
                 let (_, before) = self.ended.take()?;
                 let own = crank_of(entry)?;
@@ -170,7 +170,7 @@ impl EntryOrder for OfKernel {
 }
 
 impl OfKernel {
-    /// Behind a block's end, or where a process starts: no block is open.
+    /// The state behind a block's end, or where a process starts: no block is open.
     fn behind() -> OfKernel {
         OfKernel {
             behind: true,
@@ -182,7 +182,7 @@ impl OfKernel {
         let height = number(line, "blockHeight");
         let before = std::mem::take(self);
         (self.height, self.begun) = (height, before.begun);
-        // Cranks are counted on from block to block, but for a node that was put back.
+        // Crank numbers rise from block to block, unless the node was restored.
         let below = |(ended, _): &(u64, u64)| height.is_some_and(|own| own > *ended);
         self.ended = before.ended.filter(below);
         let own = before
@@ -222,7 +222,7 @@ impl OfKernel {
         let run = self.run.take();
         self.in_run = false;
         let Some(run) = run else {
-            // The recording may begin inside it.
+            // The recording may begin inside the run.
             let begun = self.height.is_some() || self.behind;
             return fault_before("a run ends without a beginning").filter(|_| begun);
         };
@@ -287,7 +287,7 @@ impl OfKernel {
         None
     }
 
-    /// A step of a delivery, or the end of its crank.
+    /// Takes a step of a delivery, or the end of its crank.
     fn step(&mut self, entry: Entry<'_>) -> Option<Fault> {
         let begun =
             self.height.is_some() || self.before.is_some() || self.run.is_some() || self.behind;
@@ -299,7 +299,7 @@ impl OfKernel {
             Role::Syscall | Role::SyscallResult => self.numbers(entry),
             _ => [crank_of(entry), None],
         };
-        // The recording begins inside it.
+        // The recording begins inside the crank.
         let crank = self.crank.get_or_insert(Crank {
             number: own,
             steps: None,
@@ -336,7 +336,7 @@ impl OfKernel {
         })
     }
 
-    /// Any other entry that names its crank.
+    /// Takes any other entry that may name its crank.
     fn of_crank(&self, entry: Entry<'_>) -> Option<Fault> {
         let crank = self.crank.as_ref()?;
         other_crank(crank.number, crank_of(entry))
@@ -390,7 +390,7 @@ mod tests {
         }
     }
 
-    /// At which entry of a course something is wrong, and what.
+    /// The indices of the entries with a fault, and the faults.
     fn faults(entry_order: &str) -> Vec<(usize, String)> {
         let mut followed = OfKernel::default();
         let words = entry_order.split(' ').enumerate();
@@ -412,18 +412,18 @@ mod tests {
             // A recording that begins inside a crank, or inside a run.
             "d6 c6 C7 c7 r E1 B2 R2 C8 c8 r E2",
             "C7 c7 r E1",
-            // Kernel work between runs counts cranks.
+            // Kernel work between runs uses crank numbers.
             "B1 R1 C5 c5 r R1 C9 c9 r E1",
             // Work that prepares a block.
             "I R1 C5 c5 r B1 R1 C6 c6 r E1",
-            // From block to block; a node that was put back.
+            // Several blocks, and a node that was restored.
             "B1 R1 C5 c5 r E1 B2 R2 C9 c9 r E2 B2 R2 C6 c6 r E2",
             // A vat that is upgraded in one crank.
             "B1 R1 C6 V7 d6 V8 d6 c6 r E1",
             // A recording that begins inside a delivery.
             "S6,4 s6,4 S6,5 s6,5 d6 c6 C7 c7 r E1",
             "s6,4 S6,5 s6,5 d6 c6 C7 c7 r E1",
-            // Died in a crank, and executed again.
+            // A node that died in a crank, and executed it again.
             "B1 R1 C5 D5 B1 R1 C5 D5 d5 c5 r E1",
         ] {
             assert_eq!(faults(entry_order), [], "{entry_order}");
@@ -481,7 +481,7 @@ mod tests {
             ("c9 r E2 B1 R1 C5 c5", 0),
             ("B2 R2 C7 c7 r E2 B1 R1 C5 c5", 1),
             ("B2 E2 B2 E2 B3 E3", 0),
-            // Put back to blocks that it had executed.
+            // A node that was restored to blocks that it had executed.
             ("B1 E1 B2 E2 B3 E3 B1 E1 B2 E2 B3 E3 B4 E4", 0),
             ("B1 E1 B2 E2 B5 E5 B6 E6 B3 E3 B4 E4", 1),
         ] {

@@ -1,13 +1,13 @@
-//! What a kernel's entry begins with, read without a walk through its members: type and
-//! numbers. Where an entry begins otherwise than hosts write it, nothing is found here,
-//! and the caller looks through all of it.
+//! Reads the beginning of a kernel's entry, its type and numbers, without parsing the other
+//! members. If an entry does not begin as hosts write it, nothing is found, and the caller
+//! parses all of it.
 
 use crate::vocabulary::entry::{Entry, written_type};
 
-/// The type that a line begins with, and what follows it.
+/// The type that a line begins with, and the bytes behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
-    /// The type, which has no escapes.
+    /// The type. It has no escapes.
     name: &'a [u8],
     rest: Rest<'a>,
 }
@@ -15,25 +15,25 @@ pub struct Opening<'a> {
 /// Numbers of an entry of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
-    /// Crank; a delivery that is replayed has none.
+    /// Number of the crank; `None` in a replayed delivery.
     pub crank: Option<u64>,
-    /// Vat.
+    /// Id of the vat.
     pub vat: &'a str,
-    /// DeliveryNumbers to the vat.
+    /// Number of the delivery to the vat.
     pub delivery: u64,
-    /// Syscall within the delivery.
+    /// Number of the syscall in the delivery.
     pub syscall: Option<u64>,
 }
 
 impl<'a> Opening<'a> {
-    /// Of an entry whose first member is its type.
+    /// Reads an entry whose first member is its type.
     pub fn new(line: &'a [u8]) -> Option<Opening<'a>> {
         let (name, rest) = written_type(line)?;
         let rest = Rest(rest);
         Some(Opening { name, rest })
     }
 
-    /// Of an entry whose type was read.
+    /// Reads an entry whose type is already known.
     pub fn of(entry: Entry<'a>) -> Option<Opening<'a>> {
         let (name, rest) = entry.written?;
         let rest = Rest(rest);
@@ -49,7 +49,7 @@ impl<'a> Opening<'a> {
         rest.number(b",\"crankNum\":")?
     }
 
-    /// The numbers of a delivery's entry: a syscall, its result, or the delivery itself.
+    /// The numbers of an entry of a delivery: a syscall, its result, or the delivery itself.
     pub fn step(self) -> Option<Step<'a>> {
         if !self.name.starts_with(b"syscall") && !self.name.starts_with(b"deliver") {
             return None;
@@ -69,8 +69,8 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Numbers of one delivery, and how its entries write them: all but the syscall's own are
-/// the same in all of them.
+/// The numbers of one delivery, and the bytes with which its entries write them. All entries
+/// of a delivery have the same bytes up to the number of the syscall.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryNumbers {
     written: Vec<u8>,
@@ -78,8 +78,7 @@ pub struct DeliveryNumbers {
 }
 
 impl DeliveryNumbers {
-    /// Crank and syscall that an entry of a delivery names, which may be the same one as
-    /// before or another.
+    /// Crank and syscall of an entry, which may belong to the last delivery or to another one.
     pub fn numbers(&mut self, opening: Opening<'_>) -> Option<[Option<u64>; 2]> {
         let mut rest = opening.rest;
         if self.written.is_empty() || !rest.skip(&self.written) {
@@ -93,19 +92,19 @@ impl DeliveryNumbers {
     }
 }
 
-/// What is not read yet of a line's beginning.
+/// The unread part of a line's beginning.
 #[derive(Clone, Copy, Debug)]
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// Goes on behind this text, if it comes next.
+    /// Moves behind this text if it comes next.
     fn skip(&mut self, text: &[u8]) -> bool {
         let rest = self.0.strip_prefix(text);
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
     }
 
-    /// The rest of a string that has no escapes.
+    /// The rest of a string without escapes.
     fn text(&mut self) -> Option<&'a [u8]> {
         let end = |byte: &u8| matches!(byte, b'"' | b'\\');
         let (text, rest) = self.0.split_at_checked(self.0.iter().position(end)?)?;
@@ -113,7 +112,8 @@ impl<'a> Rest<'a> {
         Some(text)
     }
 
-    /// The number behind this text, if that comes next. None if it is not one.
+    /// The number behind this text; `Some(None)` if the text does not come next, `None` if no
+    /// number follows it.
     fn number(&mut self, behind: &[u8]) -> Option<Option<u64>> {
         if !self.skip(behind) {
             return Some(None);
@@ -136,7 +136,7 @@ impl<'a> Rest<'a> {
         None
     }
 
-    /// What stands before this text, if it is near; else nothing.
+    /// The bytes before this text if it is near; else none.
     fn until(self, text: &[u8]) -> &'a [u8] {
         const NEAR: usize = 128;
         let near = self.0.get(..NEAR).unwrap_or(self.0);

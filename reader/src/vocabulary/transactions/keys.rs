@@ -1,29 +1,29 @@
-//! What keys of the stores of a Cosmos SDK chain are, in words.
+//! Describes the keys of the stores of a Cosmos SDK chain in words.
 //!
-//! The modules of the SDK (0.46 to 0.53), of wasmd and of IBC lay their keys out as this
-//! table says. A key that does not fit to its last byte has no words: another module may
+//! The modules of the SDK (0.46 to 0.53), of wasmd and of IBC build their keys as this table
+//! says. A key that does not match to its last byte gets no words, because another module may
 //! have a store of the same name.
 
-/// How a key goes on behind its prefix.
+/// A part of a key behind its prefix.
 #[derive(Clone, Copy)]
 enum Piece {
-    /// A byte that tells the length, and that many bytes.
+    /// A length byte, and that many bytes of an address.
     Address,
-    /// The address is all that is left.
+    /// An address that takes all the rest.
     LastAddress,
     /// Text up to a zero byte.
     Text,
-    /// Text to the end.
+    /// Text that takes all the rest.
     LastText,
-    /// Eight bytes, the highest first.
+    /// Eight bytes, big-endian.
     Number,
-    /// Eight bytes, the lowest first.
+    /// Eight bytes, little-endian.
     SmallFirst,
-    /// A time as the SDK sorts it, with a byte before it that tells its length or without.
+    /// A time in the form in which the SDK sorts it.
     Time,
-    /// Thirty-two bytes: a contract.
+    /// Thirty-two bytes: the address of a contract.
     Contract,
-    /// Whatever is left.
+    /// All the rest, whatever it is.
     Rest,
 }
 
@@ -33,7 +33,7 @@ struct Shape {
     store: &'static str,
     prefix: &'static [u8],
     pieces: &'static [Piece],
-    /// A `{}` for each piece.
+    /// The words, with a `{}` for each piece.
     words: &'static str,
 }
 
@@ -51,7 +51,7 @@ const fn shape(
     }
 }
 
-/// The first that fits counts: longer prefixes stand before shorter ones.
+/// The first shape that matches counts, so longer prefixes come before shorter ones.
 #[rustfmt::skip]
 const SHAPES: &[Shape] = &[
     shape("acc", b"accountNumber", &[Number], "address of account number {}"),
@@ -120,10 +120,10 @@ const SHAPES: &[Shape] = &[
     shape("wasm", &[0x10], &[], "parameters"),
 ];
 
-/// The time of the SDK's keys: `2006-01-02T15:04:05.000000000`.
+/// Length of a time in the SDK's keys: `2006-01-02T15:04:05.000000000`.
 const TIME: usize = 29;
 
-/// A key in words; `None` where none are known. `prefix` is that of the chain's addresses.
+/// A key in words; `None` if it is unknown. `prefix` is the prefix of the chain's addresses.
 pub(super) fn words(store: &str, key: &[u8], prefix: Option<&str>) -> Option<String> {
     let fitting = SHAPES.iter().filter(|shape| shape.store == store);
     let mut fitting = fitting.filter_map(|shape| {
@@ -146,7 +146,7 @@ fn filled(words: &str, pieces: &[String]) -> String {
     filled
 }
 
-/// The pieces of a key in words, if they are all of it.
+/// The pieces of a key in words, if they match all of it.
 fn pieces(mut rest: &[u8], shape: &[Piece], prefix: Option<&str>) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for piece in shape {
@@ -158,7 +158,7 @@ fn pieces(mut rest: &[u8], shape: &[Piece], prefix: Option<&str>) -> Option<Vec<
 }
 
 impl Piece {
-    /// Its words, and what stands behind it.
+    /// The words of the piece, and the bytes behind it.
     #[expect(
         clippy::big_endian_bytes,
         reason = "the SDK writes numbers in keys with the highest byte first, so that they sort"
@@ -197,7 +197,7 @@ impl Piece {
     }
 }
 
-/// An address as the chain writes it, where its prefix is told.
+/// An address as the chain writes it if its prefix is known, else in hex.
 fn named(address: &[u8], prefix: Option<&str>) -> Option<String> {
     // Accounts and validators have 20 bytes, modules and contracts 32.
     if !matches!(address.len(), 20 | 32) {
@@ -208,7 +208,7 @@ fn named(address: &[u8], prefix: Option<&str>) -> Option<String> {
     Some(written.unwrap_or_else(|| hex::encode(address)))
 }
 
-/// Bytes that are text.
+/// The bytes as text, if all of them are printable ASCII.
 pub(super) fn text(bytes: &[u8]) -> Option<String> {
     let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     let is_text = !bytes.is_empty() && bytes.iter().all(printable);

@@ -1,5 +1,5 @@
-//! What hosts that run transactions may leave out: operations of stores, and steps of
-//! their own.
+//! Classifies the entries that a host of transactions may leave out: operations on stores, and
+//! its own steps.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::vocabulary::Vocabulary;
 use crate::vocabulary::entry::{self, type_of};
 use crate::vocabulary::step_tracker::{StepKind, StepTracker, TrackedStep};
 
-/// Iterators of one block that are remembered: what of more of them gives is compared as
-/// it stands.
+/// Limit of the iterators of one block that are remembered. The reads of further iterators
+/// have no question and are compared as they are.
 const ITERATORS: usize = 4096;
 
-/// Follows the operations of a block.
+/// Tracks the operations of a block.
 #[derive(Debug, Default)]
 pub struct Operations {
-    /// By transaction and operation: what they go through, and how often they went on.
+    /// By transaction and operation: the range of the iterator, and how often it was advanced.
     iterators: BTreeMap<(Option<u64>, u64), (Vec<u8>, u64)>,
 }
 
@@ -32,7 +32,7 @@ impl StepTracker for Operations {
         let kind = match &*entry_type {
             "op-read" | "op-has" | "op-next" | "op-iterate" => StepKind::Read,
             "op-write" | "op-delete" => StepKind::Write,
-            // What an application says that happened: no header is made of it.
+            // Events of the application. They are not part of any header.
             "step-events" => StepKind::Told,
             "step-set" | "step-unset" => StepKind::Left,
             "tx-begin" => StepKind::Place,
@@ -44,7 +44,8 @@ impl StepTracker for Operations {
         let stream = match (kind, store) {
             (StepKind::Read | StepKind::Write, Some(store)) => operations_of(&store),
             (StepKind::Left, Some(store)) => format!("writes of store {store}"),
-            // A node that is asked by RPC may not tell of every store.
+            // A node that is asked by RPC may not report every store, so each store has a stream of
+            // its own.
             (StepKind::Outcome, Some(store)) => format!("{entry_type} {store}"),
             _ => entry_type.to_string(),
         };
@@ -57,12 +58,13 @@ impl StepTracker for Operations {
                 self.iterates(canonical, &bare);
                 None
             }
-            // What an iterator that is open gives after a write is another question.
+            // After a write, an open iterator may return something else, so its next read is
+            // another question.
             "op-write" | "op-delete" => {
                 self.iterators.clear();
                 Some(without(&bare, &[VALUE, BYTES]))
             }
-            // Whether it is set or not.
+            // The key is the question, whether it is set or unset.
             "step-set" | "step-unset" => Some(without(&bare, &["type", VALUE, BYTES])),
             _ => None,
         };
@@ -86,7 +88,7 @@ impl Operations {
         }
     }
 
-    /// The range that an iterator goes through, and how often it went on before.
+    /// The question of an iterator's read: its range, and how often it was advanced before.
     fn goes_on(&mut self, line: &[u8]) -> Option<Vec<u8>> {
         let of = (number(line, b"tx"), number(line, b"of")?);
         let (range, times) = self.iterators.get_mut(&of)?;
@@ -95,7 +97,7 @@ impl Operations {
     }
 }
 
-/// The stream of a store's operations.
+/// The stream of the operations on a store.
 fn operations_of(store: &str) -> String {
     format!("store {store}")
 }
