@@ -1,14 +1,15 @@
-//! Agoric's own flight recorder: reads `flight-recorder.bin`, also the broken ones.
+//! Reads Agoric's own flight recorder, `flight-recorder.bin`, including damaged files.
 //!
-//! The file is a 32-byte header and an arena that is written around and around: a record is a
-//! big-endian u64 length and a payload, a newline and one slog entry as JSON. There is no
-//! checksum and no sequence number, and the recorder's own reader gives up at the first thing
-//! that does not fit. This one resynchronises: it delivers every record that is intact, the
-//! history that the recorder itself had given up included, oldest first, and names each byte it
-//! did not deliver. It opens the file for reading only, and holds a chunk of it in memory, or its
-//! largest record (two across the arena's end) where that is more.
+//! The file is a 32-byte header and an arena that the recorder writes around and around. A
+//! record is a big-endian u64 length and a payload: a newline and one slog entry as JSON.
+//! There is no checksum and no sequence number, and the recorder's own reader stops at the
+//! first thing that does not fit. This reader resynchronises. It delivers every intact record,
+//! oldest first, including records that the recorder itself no longer counts, and it reports
+//! each byte that it did not deliver. It opens the file for reading only. In memory it holds a
+//! chunk of the file, or the largest record (two across the arena's end) if that is more.
 //!
-//! The file has to be at rest: the recorder's header is always a little behind its records.
+//! Nothing may write to the file meanwhile: the recorder's header is always a little behind
+//! its records.
 
 mod header;
 mod order;
@@ -32,7 +33,7 @@ use order::Piece;
 use scan::{Placed, Step};
 use window::{HEADER_LEN, Span, Window};
 
-/// How far [`AgoricRing::probe`] looks for a record.
+/// Bytes that [`AgoricRing::probe`] searches for a record.
 const PROBE_LEN: u64 = 16 << 20;
 
 /// A `flight-recorder.bin`, read from its oldest record to its newest.
@@ -40,31 +41,31 @@ pub struct AgoricRing<S = File> {
     window: Window<S>,
     pieces: vec::IntoIter<Piece>,
     at: u64,
-    /// The second half of a gap that lies across the arena's end.
+    /// The second half of a gap across the arena's end.
     held: Option<Skip>,
     newest_end: u64,
     order: Order,
     faults: Vec<Fault>,
 }
 
-/// What [`AgoricRing::next`] came upon.
+/// What [`AgoricRing::next`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scanned<'a> {
     /// One entry as it was given to the recorder: JSON, without the newline in front of it.
     Record(&'a [u8]),
-    /// Bytes of the file that are no intact record.
+    /// Bytes that are not an intact record.
     Skipped(Skip),
 }
 
-/// A stretch of the file that was not delivered. With the records and the header these cover
-/// the file exactly once.
+/// A range of the file that was not delivered. Together with the records and the header, these
+/// ranges cover the file exactly once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skip {
     /// From the beginning of the file.
     pub offset: u64,
     /// Bytes, at least 1.
     pub len: u64,
-    /// What stands there, or what should.
+    /// What is there, or should be.
     pub why: Why,
 }
 
@@ -74,14 +75,14 @@ pub struct Skip {
 pub enum Why {
     /// Only zeros: never written.
     Blank,
-    /// Right behind the newest record: what is left of a record that was being overwritten, or
-    /// one half written when the recorder stopped. Every ring that went around has this.
+    /// Directly behind the newest record: the rest of a record that was being overwritten, or one
+    /// that was half written when the recorder stopped. Every ring that has wrapped has this.
     Overwritten,
     /// A length that no record here can have.
     Length {
         /// The length prefix.
         found: u64,
-        /// Bytes that a payload could have had.
+        /// Bytes available for a payload.
         room: u64,
     },
     /// The length fits, but the payload is not one whole JSON entry.
@@ -91,12 +92,13 @@ pub enum Why {
     },
     /// Too few bytes for a length prefix.
     Cut,
-    /// Not in the file: it ends before the arena does.
+    /// Not in the file, because the file ends before the arena does.
     Missing,
-    /// Behind the arena, left from a record that was written past its end and is gone.
+    /// Behind the arena: the rest of a record that was written past its end and was then
+    /// overwritten.
     PastTheArena,
-    /// The record across the arena's end is whole in two ways, split and written past the end,
-    /// with different bytes. Which one was written cannot be told.
+    /// The record across the arena's end is intact in two ways, split and written past the end,
+    /// with different bytes. It is unknown which one was written.
     Ambiguous,
 }
 
@@ -126,18 +128,18 @@ impl fmt::Display for Why {
     }
 }
 
-/// What the order of the records rests on.
+/// The evidence for the order of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The header's end pointer, borne out by the records.
+    /// The header's end pointer, confirmed by the records.
     Header,
-    /// The place where the entries' `time` falls back the most.
+    /// The place where the `time` of the entries falls back most.
     Time,
     /// The only gap between the records.
     Gap,
-    /// The record that was written past the arena's end: it is the newest.
+    /// The record that was written past the arena's end, which is the newest.
     Overrun,
-    /// Nothing: the order of the arena, which may begin in the middle of the history.
+    /// None: arena order, which may begin in the middle of the history.
     Unknown,
 }
 
@@ -157,14 +159,14 @@ impl fmt::Display for Order {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The system refused.
+    /// The operating system could not read the file.
     Io(io::Error),
     /// The file is shorter than a header and one byte of arena.
     TooShort {
         /// Bytes of the file.
         len: u64,
     },
-    /// The magic is wrong, and no intact record was found either.
+    /// The magic is wrong, and no intact record was found.
     Foreign {
         /// The first eight bytes.
         found: [u8; 8],
@@ -206,22 +208,22 @@ impl From<io::Error> for OpenError {
 }
 
 impl AgoricRing<File> {
-    /// Opens a file, for reading only.
+    /// Opens a file for reading only.
     ///
     /// # Errors
-    /// As [`AgoricRing::from_source`].
+    /// The errors of [`AgoricRing::from_source`].
     pub fn open(path: impl AsRef<Path>) -> Result<AgoricRing, OpenError> {
         AgoricRing::from_source(File::open(path)?)
     }
 }
 
 impl<S: ReadAt> AgoricRing<S> {
-    /// Takes the bytes of such a file from anywhere. Reads the records once to find the oldest:
-    /// only from the header's start to its end where these hold, else all of them.
+    /// Reads such a file from any source of bytes. Reads the records once to find the oldest: only
+    /// those from the header's start to its end if the header is right, else all.
     ///
     /// # Errors
-    /// [`OpenError::TooShort`] below 33 bytes; [`OpenError::Foreign`] if neither the magic nor
-    /// any record is there; [`OpenError::Io`].
+    /// [`OpenError::TooShort`] below 33 bytes, [`OpenError::Foreign`] if neither the magic nor a
+    /// record is there, [`OpenError::Io`].
     pub fn from_source(source: S) -> Result<AgoricRing<S>, OpenError> {
         let len = source.size()?;
         let present = len.saturating_sub(HEADER_LEN);
@@ -247,11 +249,11 @@ impl<S: ReadAt> AgoricRing<S> {
         })
     }
 
-    /// Whether an intact record begins within the first 16 MiB: how a ring whose magic was
-    /// damaged is recognised. Records of other formats do not pass for these.
+    /// Whether an intact record begins within the first 16 MiB. This recognises a ring whose magic
+    /// is damaged. Records of other formats are not mistaken for its records.
     ///
     /// # Errors
-    /// Those of the source.
+    /// The errors of the source.
     pub fn probe(source: S) -> io::Result<bool> {
         let arena = source.size()?.saturating_sub(HEADER_LEN);
         let mut window = Window::new(source);
@@ -263,20 +265,20 @@ impl<S: ReadAt> AgoricRing<S> {
         Ok(matches!(found, Step::Record(_)))
     }
 
-    /// What the order of the records rests on.
+    /// The evidence for the order of the records.
     pub fn order(&self) -> Order {
         self.order
     }
 
-    /// What is wrong with the header. Empty for a ring that was shut down in order.
+    /// The faults of the header. Empty for a ring that was shut down properly.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
-    /// The next record or gap, oldest first; `None` at the end.
+    /// Returns the next record or gap, oldest first; `None` at the end.
     ///
     /// # Errors
-    /// Those of the source; `UnexpectedEof` if the file became shorter since it was opened.
+    /// The errors of the source; `UnexpectedEof` if the file became shorter since it was opened.
     #[allow(
         clippy::should_implement_trait,
         reason = "what is found borrows from the ring, which no Iterator can do"
@@ -320,7 +322,7 @@ impl<S: ReadAt> AgoricRing<S> {
         self.at = span.start;
     }
 
-    /// A gap as bytes of the file. One across the arena's end is two stretches there.
+    /// A gap as a range of the file. A gap across the arena's end is two ranges there.
     fn skip(&mut self, start: u64, end: u64, why: Why) -> Skip {
         let why = match why {
             Why::Blank => Why::Blank,

@@ -1,6 +1,6 @@
-//! Fingerprints: the digests of a source without its bodies. 80 bytes a block, 96 where the
-//! source tells AppHashes and 8 more for each input that it tells, and 12 a unit
-//! (docs/format.md), so that validators can publish what they executed without publishing the data.
+//! Fingerprints: the digests of a source without its bodies. With them validators can publish
+//! what they executed without publishing the data. A block takes 80 bytes, or 96 if the source
+//! records AppHashes, and 8 more for each input. A unit takes 12 (docs/format.md).
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,31 +13,31 @@ use crate::trace::{BlockTrace, CrankEnd, Summary, TraceSink, Unit, UnitDigest, W
 
 /// The first bytes of a fingerprint, before its version.
 pub const MAGIC: &[u8; 7] = b"HBXFPRT";
-/// Bytes of the head.
+/// Length of the head in bytes.
 pub const HEAD: usize = 96;
-/// Bytes of one block.
+/// Length of one block in bytes, in version 2.
 pub const BLOCK: usize = Version::Second.block();
-/// Bytes of one unit.
+/// Length of one unit in bytes, in version 2.
 pub const UNIT: usize = Version::Second.unit();
-/// The most blocks of one fingerprint.
+/// Limit of the blocks of one fingerprint.
 pub const MOST_BLOCKS: u32 = 1 << 22;
-/// The most units of one block.
+/// Limit of the units of one block.
 pub const MOST_UNITS: u32 = 1 << 22;
-/// The most inputs whose digests a block has.
+/// Limit of the inputs whose digests a block has.
 pub const MOST_INPUTS: usize = 16;
-/// Bytes that tell what one input is called.
+/// Length of the name of an input in the file, in bytes.
 pub const NAME: usize = 40;
-/// The longest name of an input.
+/// Limit of the length of an input's name, in bytes.
 const LONGEST_NAME: usize = 30;
 /// Bytes that are read at once to be hashed.
 const PIECE: usize = 1 << 20;
-/// Bit of an input's name: it is the node's own.
+/// Flag of an input's name: the input is the node's own.
 const LOCAL: u8 = 1;
 /// Bytes of the head that its first digest covers.
 const COVERED: usize = 72;
-/// Where the number of inputs stands in the head.
+/// Offset of the number of inputs in the head.
 const INPUTS: usize = 88;
-/// Bits of a unit that tell its kind.
+/// Bits of a unit that hold its kind.
 const KIND: u64 = 3;
 
 const BEGUN: u16 = 1;
@@ -50,28 +50,27 @@ const BROKEN: u16 = 64;
 const NEWER: u16 = 128;
 const DISORDERED: u16 = 256;
 const PROPOSED: u16 = 512;
-/// Where they stand behind a block's height and first unit.
+/// Offset of the flags behind a block's height and first unit.
 const FLAGS: usize = 6;
 
-/// What a fingerprint tells of a block whose entries do not stand as the kernel wrote
-/// them.
+/// The fault of a block that the fingerprint marks as out of order.
 const DISORDER: &str = "the fingerprint marks them as out of order";
 
-/// How a fingerprint is laid out.
+/// The layout of a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// Without activityhashes.
     First,
-    /// Without AppHashes.
+    /// With activityhashes, without AppHashes.
     Second,
-    /// With them.
+    /// With AppHashes.
     Third,
     /// With digests of the inputs too.
     Fourth,
 }
 
 impl Version {
-    /// Bytes of a block without its inputs.
+    /// Length of a block without its inputs, in bytes.
     const fn block(self) -> usize {
         match self {
             Version::First => 64,
@@ -101,7 +100,7 @@ impl Version {
         matches!(self, Version::Third | Version::Fourth)
     }
 
-    /// It tells of kernel work that no entry shows.
+    /// Whether it shows kernel work that no entry shows.
     pub fn has_activity(self) -> bool {
         self != Version::First
     }
@@ -123,20 +122,20 @@ pub struct BlockPrint {
     pub height: u64,
     /// Index of its first unit.
     pub first_unit: u64,
-    /// Units.
+    /// Number of its units.
     pub units: u32,
-    /// Which execution of the height.
+    /// Attempt at the height.
     pub attempt: u16,
     flags: u16,
     /// Number of its first crank.
     pub first_crank: Option<u64>,
-    /// Digest of its units' digests.
+    /// Digest of the digests of its units.
     pub digest: UnitDigest,
-    /// Digest of its cranks' activityhashes, if they are told.
+    /// Digest of its cranks' activityhashes; `None` in version 1.
     pub activity: Option<UnitDigest>,
     /// HASH of the execution, if it is whole.
     pub hash: Option<BlockHash>,
-    /// Digest of this node's AppHash after it, where it is told.
+    /// Digest of this node's AppHash after it, if known.
     app_hash: Option<UnitDigest>,
 }
 
@@ -144,21 +143,22 @@ pub struct BlockPrint {
 #[derive(Debug)]
 pub struct Fingerprint {
     file: File,
-    /// How it is laid out.
+    /// Its layout.
     pub version: Version,
-    /// Digest of the canonical rules it was made by.
+    /// Digest of the canonical rules with which it was made.
     pub profile: Digest,
-    /// Its blocks, heights rising unless the node went back.
+    /// Its blocks, with rising heights unless the node went back.
     pub blocks: Vec<BlockPrint>,
-    /// What the inputs are called whose digests its blocks have.
+    /// The names of the inputs whose digests its blocks have.
     inputs: Vec<InputName>,
-    /// Those of all blocks, one after the other; zero where a block does not tell one.
+    /// The digests of the inputs of all blocks, one block after the other. Zero if a block does
+    /// not have the input.
     values: Vec<Word>,
     units: u64,
     units_digest: UnitDigest,
 }
 
-/// A fingerprint being made.
+/// A fingerprint that is being made.
 pub struct Writer {
     blocks: Vec<Drafted>,
     profile: Digest,
@@ -166,7 +166,7 @@ pub struct Writer {
 
 struct Drafted {
     height: u64,
-    /// Its record without the index of its first unit and its AppHash.
+    /// Its record without the index of its first unit and without its AppHash.
     record: Vec<u8>,
     app_hash: Option<UnitDigest>,
     given: Vec<Input>,
@@ -174,7 +174,7 @@ struct Drafted {
 }
 
 impl Drafted {
-    /// The digest of one of its inputs.
+    /// The digest of one of its inputs; zero if it does not have the input.
     fn value(&self, name: &InputName) -> Word {
         let mut given = self.given.iter();
         let told = given.find(|input| is_same_input(&input.name, name));
@@ -186,12 +186,13 @@ fn is_same_input(one: &InputName, other: &InputName) -> bool {
     one.name == other.name && one.told_by == other.told_by
 }
 
-/// It can be told to people, and fits.
+/// Whether the name can be shown and fits into the file.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(char::is_control)
 }
 
-/// What the inputs of blocks are called. One that is a node's own anywhere is so everywhere.
+/// The names of the inputs of all blocks. An input that is a node's own in one block counts as
+/// such in all.
 fn names_of(blocks: &[Drafted]) -> Vec<InputName> {
     let mut names: Vec<InputName> = Vec::new();
     for input in blocks.iter().flat_map(|block| &block.given) {
@@ -208,7 +209,7 @@ fn names_of(blocks: &[Drafted]) -> Vec<InputName> {
     names
 }
 
-/// A name as it stands in a fingerprint.
+/// A name as the file has it.
 fn name_bytes(name: &InputName) -> Vec<u8> {
     let mut bytes = vec![if name.local { LOCAL } else { 0 }, name.name.len() as u8];
     bytes.extend(name.name.as_bytes());
@@ -233,7 +234,8 @@ fn parse_name(bytes: &[u8]) -> io::Result<InputName> {
     })
 }
 
-/// The names of its inputs. One that is there twice would have two values for one block.
+/// Reads the names of the inputs. A name that is there twice would give a block two values, so
+/// it is an error.
 fn parse_names(bytes: &[u8]) -> io::Result<Vec<InputName>> {
     let mut names: Vec<InputName> = Vec::new();
     for name in bytes.chunks_exact(NAME).map(parse_name) {
@@ -246,7 +248,7 @@ fn parse_names(bytes: &[u8]) -> io::Result<Vec<InputName>> {
     Ok(names)
 }
 
-/// Blocks have their units one behind the other, and all that the head tells of.
+/// Checks that the units of the blocks follow each other, and that the head counts them all.
 fn check_units(blocks: &[BlockPrint], units: u64) -> io::Result<()> {
     let mut next: u64 = 0;
     for block in blocks {
@@ -283,13 +285,13 @@ fn hash_part(hasher: &mut blake3::Hasher, file: &File, at: u64, length: u64) -> 
     Ok(())
 }
 
-/// An AppHash as it stands in a fingerprint.
+/// An AppHash as a fingerprint has it: a digest.
 fn app_digest(hash: &AppHash) -> UnitDigest {
     short(hash.as_bytes())
 }
 
-/// Whether the AppHashes after two executions are the same, where both tell them; in a
-/// fingerprint they are digests.
+/// Whether the AppHashes after two executions are equal; `None` unless both are known. A
+/// fingerprint has only a digest, so the digest of the other side is compared.
 pub fn is_same_app_hash(a: &BlockTrace, b: &BlockTrace) -> Option<bool> {
     let (of_a, of_b) = (a.app_hash.as_ref()?, b.app_hash.as_ref()?);
     if a.narrow == b.narrow {
@@ -299,7 +301,8 @@ pub fn is_same_app_hash(a: &BlockTrace, b: &BlockTrace) -> Option<bool> {
     Some(*print.as_bytes() == app_digest(other))
 }
 
-/// What tells a block: equal for equal units, whatever source they are from.
+/// Digest of a block's units. Equal units give equal digests, whether the source is a
+/// fingerprint or not.
 pub fn block_digest(units: &[Unit]) -> UnitDigest {
     let words: Vec<u8> = units
         .iter()
@@ -308,7 +311,7 @@ pub fn block_digest(units: &[Unit]) -> UnitDigest {
     short(&words)
 }
 
-/// What tells a block's activityhashes: equal where kernel work is.
+/// Digest of a block's activityhashes. It differs if hidden kernel work does.
 pub fn activity_digest(units: &[Unit]) -> UnitDigest {
     let words: Vec<u8> = units
         .iter()
@@ -317,18 +320,18 @@ pub fn activity_digest(units: &[Unit]) -> UnitDigest {
     short(&words)
 }
 
-/// As much of an activityhash as stands in a fingerprint.
+/// The part of an activityhash that a fingerprint has: its first four bytes.
 pub fn word_of(hash: &Digest) -> u32 {
     let [a, b, c, d, ..] = hash.0;
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// That of a unit; 0 if it has none.
+/// The same of a unit; 0 if it has none.
 fn activity_word(unit: &Unit) -> u32 {
     unit.activityhash().map_or(0, |hash| word_of(&hash))
 }
 
-/// A unit's digest as it stands in a fingerprint.
+/// A unit's digest as a fingerprint has it: 62 bits of the digest, and two bits for the kind.
 pub fn narrow(unit: &Unit) -> u64 {
     let kind = match unit.what {
         What::Entry | What::Step(_) => 0,
@@ -341,25 +344,25 @@ pub fn narrow(unit: &Unit) -> u64 {
 }
 
 impl BlockPrint {
-    /// Beginning and end are there, and all between.
+    /// Whether its beginning, its end, and all between are recorded.
     pub fn is_whole(&self) -> bool {
         self.flags & (BEGUN | ENDED | HOLES) == BEGUN | ENDED
     }
 
-    /// It holds entries, or members of them, that no kernel writes that was known where
-    /// it was made.
+    /// Whether it holds entries, or members of them, that no kernel writes which was known to the
+    /// program that made the fingerprint.
     pub fn is_newer(&self) -> bool {
         self.flags & NEWER != 0
     }
 
-    /// Cranks of it have no crankhash.
+    /// Whether some of its cranks have no crankhash or no activityhash.
     pub fn is_hashless(&self) -> bool {
         self.flags & HASHLESS != 0
     }
 }
 
 impl Writer {
-    /// Of a source that was read by these canonical rules.
+    /// For a source that is read with these canonical rules.
     pub fn new(profile: Digest) -> Writer {
         Writer {
             blocks: Vec::new(),
@@ -367,8 +370,8 @@ impl Writer {
         }
     }
 
-    /// Adds an execution and its HASH. Of one that is not whole, the units that are.
-    /// `newer`: a kernel wrote it that is not known here.
+    /// Adds an execution and its HASH. Of an execution that is not whole, adds the covered units.
+    /// `newer`: an unknown version of the kernel wrote it.
     pub fn block(&mut self, block: &BlockTrace, hash: Option<BlockHash>, newer: bool) {
         let units = &block.units[..block.covered()];
         let first_crank = units.iter().find_map(Unit::crank);
@@ -405,8 +408,8 @@ impl Writer {
         });
     }
 
-    /// Entries of the recording do not stand in the order they were written in: what
-    /// differs in any of its blocks may stand elsewhere.
+    /// Marks all blocks: entries of the recording are not in the order in which they were written,
+    /// so a difference in any block may have its cause elsewhere.
     pub fn disordered(&mut self) {
         for Drafted { record, .. } in &mut self.blocks {
             let flags = record.get_mut(FLAGS..FLAGS + 2);
@@ -416,7 +419,7 @@ impl Writer {
         }
     }
 
-    /// How many blocks it has.
+    /// Number of its blocks.
     pub fn blocks(&self) -> usize {
         self.blocks.len()
     }
@@ -424,7 +427,7 @@ impl Writer {
     /// Writes the whole file.
     ///
     /// # Errors
-    /// What writing gives.
+    /// An error from writing.
     pub fn finish(self, mut out: impl Write) -> io::Result<()> {
         let names = names_of(&self.blocks);
         let version = self.version(&names);
@@ -468,8 +471,8 @@ impl Writer {
     }
 }
 
-/// Begins the digest of all but the units: names and blocks are still to be added. The
-/// number of inputs came with its version.
+/// Begins the digest of everything but the units. The caller adds names and blocks. Only
+/// version 4 has the number of inputs.
 fn proof(version: Version, head: &[u8], inputs: &[u8]) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(head);
@@ -480,11 +483,10 @@ fn proof(version: Version, head: &[u8], inputs: &[u8]) -> blake3::Hasher {
 }
 
 impl Fingerprint {
-    /// Opens a fingerprint: head and blocks are read and proved, units are not
-    /// touched.
+    /// Opens a fingerprint. Reads and proves head and blocks; does not read the units.
     ///
     /// # Errors
-    /// What reading gives; what is wrong with the file, in words.
+    /// An error from reading, or a description of what is wrong with the file.
     pub fn open(file: File) -> io::Result<Fingerprint> {
         let mut head = [0; HEAD];
         file.read_exact_at(&mut head, 0)
@@ -507,7 +509,7 @@ impl Fingerprint {
                 "is truncated: it has {length} bytes, its header and blocks need {needed}"
             )));
         }
-        // Proved piece by piece before memory is asked for all of it.
+        // The table is proved piece by piece before memory is allocated for all of it.
         let mut hasher = proof(version, &head[..COVERED], &head[INPUTS..]);
         hash_part(&mut hasher, &file, HEAD as u64, table_size as u64)?;
         if short_of(&hasher) != head[COVERED..INPUTS] {
@@ -540,10 +542,10 @@ impl Fingerprint {
         })
     }
 
-    /// Whether the units are those the head tells of.
+    /// Whether the units match the digest in the head.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error from reading.
     pub fn is_intact(&self) -> io::Result<bool> {
         let mut hasher = blake3::Hasher::new();
         let length = self.units.saturating_mul(self.version.unit() as u64);
@@ -553,10 +555,10 @@ impl Fingerprint {
         Ok(short_of(&hasher) == self.units_digest)
     }
 
-    /// Hands its blocks on as a trace.
+    /// Passes the blocks to `sink` as a trace.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error from reading.
     pub fn read(&self, sink: &mut dyn TraceSink) -> io::Result<Summary> {
         let mut summary = Summary::default();
         for (ordinal, block) in self.blocks.iter().enumerate() {
@@ -623,7 +625,7 @@ impl Fingerprint {
         })
     }
 
-    /// What the block at this place was given.
+    /// The inputs of the block with this index.
     fn given(&self, ordinal: u64) -> BlockInputs {
         let first = (ordinal as usize).saturating_mul(self.inputs.len());
         let values = self.values.iter().skip(first);
@@ -642,7 +644,7 @@ impl Fingerprint {
         (HEAD + self.inputs.len() * NAME + self.blocks.len() * block) as u64
     }
 
-    /// The first version does not tell where something is missing.
+    /// Version 1 does not record where something is missing, so the hole is before the first unit.
     fn holes(&self, block: &BlockPrint, units: usize) -> Vec<usize> {
         let at = if self.version == Version::First {
             0
@@ -654,7 +656,7 @@ impl Fingerprint {
     }
 }
 
-/// The first version does not tell whether a recording ends inside its last crank.
+/// Version 1 does not record whether a recording ends inside its last crank.
 fn forget_end(units: &mut [Unit]) {
     if let Some(Unit {
         what: What::Crank { end, .. },
@@ -687,7 +689,7 @@ fn unit(bytes: &[u8], crank: &mut u64) -> Unit {
     Unit { digest, what }
 }
 
-/// What is known of an activityhash.
+/// The known part of an activityhash, padded with zeros.
 fn padded(word: &[u8; 4]) -> Digest {
     let mut digest = Digest([0; 32]);
     digest.0[..4].copy_from_slice(word);
@@ -720,7 +722,7 @@ fn parse_block(bytes: &[u8], version: Version) -> BlockPrint {
     }
 }
 
-/// How many inputs a fingerprint tells.
+/// The number of inputs in a fingerprint.
 fn inputs_of(version: Version, head: &[u8]) -> io::Result<usize> {
     match (version, word(head, INPUTS)) {
         (Version::Fourth, count) if count > MOST_INPUTS as u64 => Err(wrong(&format!(
@@ -731,7 +733,7 @@ fn inputs_of(version: Version, head: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// The words from a place on.
+/// The words from an offset on.
 fn words(bytes: &[u8], from: usize) -> impl Iterator<Item = Word> {
     let words = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
     words.0.iter().copied()

@@ -1,9 +1,9 @@
-//! A slog line by line: plain text, gzip or Zstandard, from a file or any other stream.
+//! Reads a slog line by line: plain text, gzip or Zstandard, from a file or any other stream.
 //!
-//! The compression is told by the content. gzip may have several members, Zstandard several
-//! frames, skippable ones and windows up to 2 GiB. Where a compressed stream breaks, the lines
-//! before are delivered and the place is named. Memory holds one line, or [`MAX_PART`] bytes of a
-//! longer one, and the decoder's window.
+//! The content shows the compression. gzip may have several members; Zstandard may have
+//! several frames, skippable frames, and windows up to 2 GiB. If a compressed stream is
+//! damaged, the lines before the damage are delivered and its offset is reported. Memory holds
+//! one line, or [`MAX_PART`] bytes of a longer one, and the decoder's window.
 
 mod decoder;
 #[cfg(test)]
@@ -20,19 +20,20 @@ use memchr::memchr;
 use crate::source_kind::Compression;
 use decoder::{Decoder, Failure};
 
-/// The longest line that is delivered whole, in bytes; longer ones come in parts of this size.
+/// The longest line that is delivered whole, in bytes. Longer lines come in parts of this
+/// size.
 pub const MAX_PART: usize = 64 << 20;
 
-/// What the buffer holds unless a line is longer.
+/// Size of the buffer in bytes, unless a line is longer.
 const BUFFER: usize = 1 << 18;
 
 /// A slog, read from its first line to its last.
 pub struct SlogFile<R = File> {
     decoder: Decoder<R>,
     buffer: Vec<u8>,
-    /// What of the buffer is filled and not yet delivered.
+    /// The range of the buffer that is filled and not yet delivered.
     filled: Range<usize>,
-    /// Bytes at the beginning of that in which there is no newline.
+    /// Number of bytes at the beginning of `filled` that hold no newline.
     searched: usize,
     /// Parts of the current line were delivered.
     in_line: bool,
@@ -46,23 +47,23 @@ enum End {
     Damaged(Damage),
 }
 
-/// What [`SlogFile::next`] came upon.
+/// What [`SlogFile::next`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlogItem<'a> {
     /// A line, or a part of one.
     Line(SlogLine<'a>),
-    /// The compressed stream is broken here. Nothing follows.
+    /// The compressed stream is damaged here. Nothing follows.
     Damage(Damage),
 }
 
 /// A line, or a part of one longer than [`MAX_PART`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlogLine<'a> {
-    /// Without the newline.
+    /// Its bytes, without the newline.
     pub bytes: &'a [u8],
-    /// A newline follows. The last line of a stream may be without one, and so may be cut off.
+    /// A newline follows. The last line of a stream may lack it, and may then be cut off.
     pub terminated: bool,
-    /// Whether this is the line, and if not, what of it.
+    /// Which part of the line this is.
     pub part: LinePart,
 }
 
@@ -71,19 +72,19 @@ pub struct SlogLine<'a> {
 pub enum LinePart {
     /// All of it.
     Whole,
-    /// The first [`MAX_PART`] bytes; others follow.
+    /// The first [`MAX_PART`] bytes; more follow.
     First,
-    /// More bytes; others follow.
+    /// More bytes; more follow.
     Middle,
-    /// The rest, perhaps no byte.
+    /// The rest, possibly empty.
     Last,
 }
 
-/// Where a compressed stream breaks.
+/// The damage in a compressed stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// Compressed bytes that were used up to there. The first damaged byte may lie before it:
-    /// a checksum tells of it only at the end of a frame or member.
+    /// Number of compressed bytes that were used. The first damaged byte may be before that,
+    /// because a checksum is checked only at the end of a frame or member.
     pub offset: u64,
     /// What is wrong.
     pub what: String,
@@ -100,10 +101,10 @@ impl fmt::Display for Damage {
 }
 
 impl SlogFile<File> {
-    /// Opens a file, for reading only.
+    /// Opens a file for reading only.
     ///
     /// # Errors
-    /// Those of the system.
+    /// An error from the operating system.
     pub fn open(path: impl AsRef<Path>) -> io::Result<SlogFile> {
         SlogFile::new(File::open(path)?)
     }
@@ -113,7 +114,7 @@ impl<R: Read> SlogFile<R> {
     /// Reads from any stream. Waits for its first four bytes, or its end.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// An error from the stream.
     pub fn new(reader: R) -> io::Result<SlogFile<R>> {
         Ok(SlogFile {
             decoder: Decoder::new(reader)?,
@@ -130,10 +131,10 @@ impl<R: Read> SlogFile<R> {
         self.decoder.compression()
     }
 
-    /// The next line; `None` at the end.
+    /// Returns the next line; `None` at the end.
     ///
     /// # Errors
-    /// Those of the stream. Damage in a compressed stream is not an error but an item.
+    /// An error from the stream. Damage in a compressed stream is an item and not an error.
     #[allow(
         clippy::should_implement_trait,
         reason = "a line borrows from the buffer, which no Iterator can do"
@@ -156,7 +157,7 @@ impl<R: Read> SlogFile<R> {
         }
     }
 
-    /// Bytes before the next newline.
+    /// Number of bytes before the next newline.
     fn find_newline(&mut self) -> Option<usize> {
         let filled = self.buffer.get(self.filled.clone()).unwrap_or_default();
         let fresh = filled.get(self.searched..).unwrap_or_default();
@@ -190,7 +191,7 @@ impl<R: Read> SlogFile<R> {
         }
     }
 
-    /// Gets more bytes behind those that are there, making room for them.
+    /// Reads more bytes behind the ones that are there, and makes room for them.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.filled.clone(), 0);
         self.filled = 0..self.filled.len();

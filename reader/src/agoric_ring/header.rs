@@ -1,20 +1,20 @@
-//! The 32 bytes in front of the arena. The recorder rewrites them after each record, so a kill
-//! leaves them one record behind; nothing in them is believed before the records bear it out.
+//! The 32 bytes before the arena. The recorder rewrites them after each record, so a kill
+//! leaves them one record behind. Nothing in them is believed until the records confirm it.
 
 use std::fmt;
 
 const MAGIC: [u8; 8] = *b"AG-SLOG!";
 
-/// The header as it stands in the file.
+/// The header as the file has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UntrustedHeader {
     pub magic: [u8; 8],
-    /// Bytes of the ring proper.
+    /// Bytes of the arena.
     pub arena: u64,
-    /// Arena offset of the oldest record the recorder still counts.
+    /// Arena offset of the oldest record that the recorder still counts.
     pub start: u64,
-    /// Arena offset where the next record goes. Equal to `start` both when the ring is empty
-    /// and when it is exactly full: the recorder cannot tell, a scan can.
+    /// Arena offset of the next record. It equals `start` both when the ring is empty and when it
+    /// is exactly full. The recorder cannot tell the two apart, a scan can.
     pub end: u64,
 }
 
@@ -34,7 +34,7 @@ impl UntrustedHeader {
         self.magic == MAGIC
     }
 
-    /// What is wrong with the header by itself, in a file with `present` bytes behind it.
+    /// The faults of the header alone, in a file with `present` bytes behind it.
     pub fn faults(&self, present: u64) -> Vec<Fault> {
         let (header, arena) = (self.arena, self.arena.min(present));
         let checks = [
@@ -58,8 +58,7 @@ pub(super) fn big_endian(bytes: [u8; 8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// Something in the header, or between header and records, that is not as the recorder
-/// means it to be.
+/// A fault in the header, or between header and records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -68,35 +67,35 @@ pub enum Fault {
         /// The first eight bytes.
         found: [u8; 8],
     },
-    /// The header's arena size is not what the file holds.
+    /// The header's arena size differs from what the file holds.
     ArenaSize {
         /// The header's value.
         header: u64,
         /// Bytes of the file after the header.
         present: u64,
     },
-    /// The start pointer lies outside the arena.
+    /// The start pointer is outside the arena.
     Start {
         /// The header's value.
         found: u64,
     },
-    /// The end pointer lies outside the arena.
+    /// The end pointer is outside the arena.
     End {
         /// The header's value.
         found: u64,
     },
-    /// No chain of records leads from the start pointer to the end pointer.
+    /// No chain of records connects the start pointer with the end pointer.
     BrokenChain {
         /// The start pointer.
         start: u64,
         /// The end pointer.
         end: u64,
     },
-    /// Intact records follow the end pointer that are newer than the header.
+    /// Intact records that are newer than the header follow the end pointer.
     Behind {
         /// The header's end pointer.
         header: u64,
-        /// Where the newest record really ends.
+        /// Where the newest record ends.
         found: u64,
     },
 }

@@ -1,20 +1,21 @@
-//! In which order the arena is to be read.
+//! Decides in which order to read the arena.
 //!
-//! The recorder only ever writes at its own position, so going around from where the newest
-//! record ends meets every surviving byte in the order of writing: the remains of the record
-//! that was overwritten last, older laps, the newest lap. That holds for the history behind the
-//! start pointer too, which the recorder gives up whenever the ring is exactly full.
-//! So one position decides. It is taken from
-//! 1. the header's end pointer, if records bear it out, moved on over records that follow it and
-//!    are newer (a kill leaves one written but not yet in the header);
-//! 2. else the place where the entries' `time` falls back the most;
+//! The recorder writes only at its own position. So a walk around the arena from the end of
+//! the newest record meets every surviving byte in the order of writing: the rest of the
+//! record that was overwritten last, older laps, the newest lap. That includes the history
+//! behind the start pointer, which the recorder no longer counts whenever the ring is exactly
+//! full.
+//! One position decides. It is taken from
+//! 1. the header's end pointer, if records confirm it. It is moved over newer records that
+//!   follow it, because a kill leaves one that is written but not yet in the header;
+//! 2. else the place where the `time` of the entries falls back most;
 //! 3. else the only place where the records do not follow each other without a gap;
 //! 4. else nothing: arena order.
 //!
-//! One exception. In its exactly-full state the recorder writes a record that does not fit
-//! before the arena's end beyond it, instead of splitting it, and goes on as if it had split it:
-//! the bytes `0..over` that were skipped so are older than all else. Until the next record is
-//! written, `over` is where the newest one ends.
+//! There is one exception. When the ring is exactly full and a record does not fit before the
+//! arena's end, the recorder writes it past the end instead of splitting it, and continues as
+//! if it had split it. The bytes `0..over` that it skipped are then older than all others.
+//! Until the next record is written, the newest record ends at `over`.
 
 use std::cmp::Ordering;
 use std::io;
@@ -25,7 +26,7 @@ use super::survey::{Survey, survey};
 use super::window::{HEADER_LEN, ReadAt, Span, Window};
 use super::{Order, Skip, Why};
 
-/// A part of the file, to be taken as it is or scanned for records.
+/// A part of the file, to be reported as it is or scanned for records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece {
     Scan(Span),
@@ -37,31 +38,31 @@ pub(super) struct Plan {
     pub pieces: Vec<Piece>,
     pub order: Order,
     pub faults: Vec<Fault>,
-    /// Where the newest record ends: what follows at once was being overwritten.
+    /// Where the newest record ends. The bytes directly behind it were being overwritten.
     pub newest_end: u64,
     pub any_record: bool,
 }
 
-/// How the arena lies in the file.
+/// How the arena is laid out in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
-    /// A ring of so many bytes.
+    /// A ring of that many bytes.
     Ring { arena: u64 },
-    /// The record at `at` was written past the arena's end. It is the `newest` if an older one
-    /// lies whole across `over`, where the next one would have been written.
+    /// The record at `at` was written past the arena's end. It is the `newest` if an older one is
+    /// whole across `over`, where the next one would have been written.
     Overrun {
         arena: u64,
         at: u64,
         over: u64,
         newest: bool,
     },
-    /// The record at `at` is whole both split and unsplit, with different bytes.
+    /// The record at `at` is intact both split and unsplit, with different bytes.
     Ambiguous { arena: u64, at: u64 },
     /// The file ends before the arena does.
     Truncated { arena: u64, present: u64 },
 }
 
-/// Decides, reading the file once unless the header proves right.
+/// Plans the reading. Reads the file once, or only the records if the header is right.
 pub(super) fn plan<S: ReadAt>(
     window: &mut Window<S>,
     header: &UntrustedHeader,
@@ -100,7 +101,8 @@ fn trusted<S: ReadAt>(
     })
 }
 
-/// Follows the records from the start pointer; the last one, if they lead to the end pointer.
+/// Follows the records from the start pointer. Returns the last one if they lead to the end
+/// pointer.
 fn newest_of_chain<S: ReadAt>(
     window: &mut Window<S>,
     header: &UntrustedHeader,
@@ -122,7 +124,7 @@ fn newest_of_chain<S: ReadAt>(
     Ok(newest.filter(|_| at == target))
 }
 
-/// Moves the writer's position on, from `mark`, over intact records that are newer than the one
+/// Moves the writer's position from `mark` over intact records that are newer than the one
 /// before it, whose time is `time`.
 fn advance<S: ReadAt>(
     window: &mut Window<S>,
@@ -151,8 +153,8 @@ fn advance<S: ReadAt>(
     Ok(shape.fold(end))
 }
 
-/// Without times: a record at the end pointer is a new one if it lies over the oldest one, or if
-/// no other follows it. An old one is followed by its successors.
+/// Decides without times. A record at the end pointer is a new one if it overlaps the oldest
+/// one, or if no other follows it. An old one is followed by its successors.
 fn is_alone<S: ReadAt>(
     window: &mut Window<S>,
     header: &UntrustedHeader,
@@ -207,7 +209,7 @@ impl Shape {
         }
     }
 
-    /// From an address to where a record that begins there could end at most.
+    /// From an address to the furthest end of a record that begins there.
     fn span_from(&self, start: u64) -> Span {
         match *self {
             Shape::Overrun { arena, over, .. } => Span::linear(start, arena + over),
@@ -216,7 +218,7 @@ impl Shape {
         }
     }
 
-    /// Where the newest record ends, and what says so.
+    /// Where the newest record ends, and the evidence for it.
     fn newest_end(&self, survey: &Survey, mark: u64) -> (u64, Order) {
         let (lowest, highest) = match *self {
             Shape::Overrun { at, over, .. } => (over, at),
@@ -242,8 +244,8 @@ impl Shape {
         (self.fold(end).clamp(lowest, highest.max(lowest)), order)
     }
 
-    /// Whether the records say that nothing was written after the one past the arena's end, and
-    /// the header's end pointer does not.
+    /// Whether the records prove that nothing was written after the one past the arena's end, and
+    /// the header's end pointer contradicts them.
     fn ends_with_an_overrun(&self, survey: &Survey, mark: u64) -> bool {
         let Shape::Overrun { over, .. } = *self else {
             return false;
@@ -257,7 +259,7 @@ impl Shape {
     }
 }
 
-/// Finds out how long the arena is and what became of the record across its end.
+/// Finds the length of the arena, and how the record across its end was written.
 fn shape<S: ReadAt>(
     window: &mut Window<S>,
     header: &UntrustedHeader,
@@ -276,7 +278,8 @@ fn shape<S: ReadAt>(
 }
 
 /// The file holds more than the arena: a record past its end, or a wrong arena size. No record
-/// begins behind the arena, and none goes on at its beginning from the end of the file.
+/// begins behind the arena, and none at the end of the file continues at the arena's
+/// beginning.
 fn longer<S: ReadAt>(
     window: &mut Window<S>,
     header: &UntrustedHeader,
@@ -313,14 +316,15 @@ fn longer<S: ReadAt>(
     })
 }
 
-/// Which of the two readings of the record across the arena's end was written last.
+/// Which reading of the record across the arena's end is the newer one.
 enum Reading {
     Unsplit,
     Split,
     Either,
 }
 
-/// Both are whole. They share the bytes before the arena's end, so the newer one owns them.
+/// Both readings are intact. They share the bytes before the arena's end, so those belong to
+/// the newer one.
 fn compare_readings<S: ReadAt>(
     window: &mut Window<S>,
     unsplit: Placed,
@@ -342,7 +346,7 @@ fn compare_readings<S: ReadAt>(
     })
 }
 
-/// The file's bytes in the order of writing.
+/// The ranges of the file in the order of writing.
 fn pieces(shape: Shape, newest_end: u64, present: u64) -> Vec<Piece> {
     let mut pieces = match shape {
         Shape::Ring { arena } => vec![Piece::Scan(Span::around(newest_end, arena))],

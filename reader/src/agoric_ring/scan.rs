@@ -1,14 +1,14 @@
-//! Telling records from anything else.
+//! Recognises records.
 //!
-//! The format has no checksum. What an intact record must satisfy:
-//! - its length fits what is left of the span, and its payload begins as the recorder begins it;
-//! - the payload has no newline but the leading one and no NUL: `JSON.stringify` writes neither.
-//!   Every length prefix below 2^56 holds a NUL, so no intact record contains another one, and
-//!   a scan for the next record reads no byte more than a fixed number of times;
+//! The format has no checksum. An intact record must satisfy all of this:
+//! - its length fits the rest of the span, and its payload begins as the recorder begins it;
+//! - the payload has no newline but the leading one, and no NUL: `JSON.stringify` writes
+//!   neither. Every length prefix below 2^56 holds a NUL, so no intact record contains another
+//!   one, and a scan for the next record reads each byte only a fixed number of times;
 //! - the payload is valid UTF-8 and exactly one JSON value.
 //!
-//! A splice of two records that happens to be valid JSON of the right length passes: nothing in
-//! the file could tell it apart.
+//! A splice of two records that happens to be valid JSON of the right length passes. Nothing
+//! in the file could distinguish it.
 
 use std::io;
 
@@ -20,23 +20,24 @@ use super::Why;
 use super::header::big_endian;
 use super::window::{ReadAt, Window};
 
-/// Bytes of a record's length prefix.
+/// Length of a record's length prefix in bytes.
 const PREFIX: u64 = 8;
 
-/// The recorder's substitute for an entry larger than the arena; it alone has no leading newline.
+/// What the recorder writes instead of an entry larger than the arena. Only this payload has
+/// no leading newline.
 const TOO_BIG: &[u8] = br#"{"type":"slog-record-too-big""#;
 
-/// More than a prefix, a newline and `TOO_BIG` together: a record's beginning is never missed
-/// for lying across two chunks.
+/// More than a prefix, a newline and `TOO_BIG` together, so that a record's beginning across
+/// two chunks is not missed.
 const BEGINNING: usize = 64;
 
-/// The first step in which a long payload is fetched; later ones double.
+/// The first step in which a long payload is fetched. Each later step doubles.
 const FIRST_FETCH: usize = 1 << 20;
 
-/// A record by logical address.
+/// A record at a logical address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placed {
-    /// The length prefix.
+    /// Address of the length prefix.
     pub at: u64,
     /// Bytes of payload, without the prefix.
     pub len: u64,
@@ -48,14 +49,14 @@ impl Placed {
     }
 }
 
-/// What stands at an address.
+/// What is at an address.
 pub(super) enum Step {
     Record(Placed),
     Gap { start: u64, end: u64, why: Why },
     End,
 }
 
-/// The intact record at `at`, or the stretch up to the next intact one.
+/// The intact record at `at`, or the gap up to the next intact one.
 pub(super) fn step<S: ReadAt>(window: &mut Window<S>, at: u64) -> io::Result<Step> {
     if at >= window.span().end {
         return Ok(Step::End);
@@ -81,7 +82,7 @@ pub(super) fn record_at<S: ReadAt>(
     Ok(Ok(record))
 }
 
-/// What has the outline of a record: a length that fits, a payload that begins like one.
+/// The frame of a record: a length that fits, and a payload that begins like one.
 pub(super) fn framed_at<S: ReadAt>(
     window: &mut Window<S>,
     at: u64,
@@ -105,8 +106,8 @@ fn begins_like_a_record(payload: &[u8]) -> bool {
     payload.starts_with(b"\n{") || payload.starts_with(TOO_BIG)
 }
 
-/// Whether the payload is free of NUL and of further newlines. Fetches in doubling steps, so
-/// that a false length takes memory only for text that is really there.
+/// Whether the payload has no NUL and no further newline. Fetches in doubling steps, so that a
+/// false length takes memory only for text that is really there.
 fn is_clean<S: ReadAt>(window: &mut Window<S>, record: Placed) -> io::Result<bool> {
     let len = usize::try_from(record.len).map_err(io::Error::other)?;
     let (mut checked, mut want) = (1, FIRST_FETCH.min(len));
@@ -165,7 +166,7 @@ fn gap<S: ReadAt>(window: &mut Window<S>, start: u64, why: Why) -> io::Result<St
 /// A search for places where a record may begin.
 struct Search {
     from: u64,
-    /// Only zeros so far.
+    /// It has seen only zeros so far.
     blank: bool,
 }
 
@@ -186,8 +187,8 @@ impl Search {
     }
 }
 
-/// How far a search may go on when nothing was found: to the end, or so far that a beginning
-/// that is cut off by the buffer is seen again.
+/// How far a search that found nothing may advance: to the end, or so far that a beginning
+/// which the buffer cuts is seen again.
 fn pass(bytes: &[u8], from: u64, end: u64) -> usize {
     if from + bytes.len() as u64 >= end {
         bytes.len()
@@ -196,7 +197,7 @@ fn pass(bytes: &[u8], from: u64, end: u64) -> usize {
     }
 }
 
-/// Where the record of this brace would begin, if the bytes in front allow one.
+/// Where the record of this brace would begin, if the bytes before it allow one.
 fn beginning(bytes: &[u8], brace: usize) -> Option<usize> {
     let (before, rest) = bytes.split_at_checked(brace)?;
     if before.ends_with(b"\n") {
@@ -209,7 +210,7 @@ fn beginning(bytes: &[u8], brace: usize) -> Option<usize> {
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
-    // Folded block by block: the compiler turns each into wide instructions.
+    // The compiler turns the fold of each block into wide instructions.
     bytes
         .chunks(4096)
         .all(|block| block.iter().fold(0, |all, b| all | b) == 0)

@@ -1,4 +1,4 @@
-//! One scan of the whole arena, for what its records say about their order.
+//! One scan of the whole arena, for what its records show about their order.
 
 use std::io;
 
@@ -14,14 +14,15 @@ pub(super) struct Seam {
 }
 
 impl Seam {
-    /// Whether the header's end pointer lies in it, so that only the header knows exactly where.
+    /// Whether the header's end pointer is in the seam. Then only the header knows the exact
+    /// position.
     pub fn holds(&self, mark: u64, arena: u64) -> bool {
         let range = self.from..=self.to;
         range.contains(&mark) || range.contains(&mark.saturating_add(arena))
     }
 }
 
-/// What a scan of the whole arena tells about the order.
+/// What a scan of the whole arena shows about the order.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub records: u64,
@@ -32,14 +33,14 @@ pub(super) struct Survey {
     pub last_time: Option<f64>,
     /// The record that begins in the arena and ends past it.
     pub crossing: Option<Placed>,
-    /// The greatest fall of time between neighbours, and where.
+    /// The greatest fall of time between neighbours, and its place.
     pub fall: Option<(f64, Seam)>,
     gaps: u64,
     /// The last gap.
     gap: Seam,
     /// A record ends exactly at the header's end pointer.
     pub mark_is_an_end: bool,
-    /// A record lies across it.
+    /// A record covers the header's end pointer.
     pub mark_is_covered: bool,
     /// The time of the record that ends there.
     pub time_at_mark: Option<f64>,
@@ -52,7 +53,7 @@ pub(super) fn survey<S: ReadAt>(
     arena: u64,
     mark: u64,
 ) -> io::Result<Survey> {
-    // A record may go on past the arena's end, by a lap at most.
+    // A record may continue past the arena's end, by one lap at most.
     let reach = match span.wrap {
         Some(_) => arena.saturating_mul(2),
         None => span.end,
@@ -94,7 +95,7 @@ impl Survey {
         self.mark_is_covered |= inside(mark) || inside(mark.saturating_add(arena));
     }
 
-    /// Notes what lies between the last record and one at `at`.
+    /// Compares a record at `at` with the last one: gap and time.
     fn compare(&mut self, at: u64, time: Option<f64>) {
         if self.records == 0 {
             return;
@@ -115,14 +116,14 @@ impl Survey {
         }
     }
 
-    /// The last record's neighbour is the first one.
+    /// Compares the last record with the first one, its neighbour.
     fn close_the_ring(&mut self, arena: u64) {
         if let Some(first) = self.first {
             self.compare(first.at.saturating_add(arena), self.first_time);
         }
     }
 
-    /// Where the oldest record follows the newest by what the records say.
+    /// The place where the oldest record follows the newest, by the records.
     pub fn seam(&self) -> Option<(Seam, Order)> {
         let by_time = self.fall.map(|(_, seam)| (seam, Order::Time));
         by_time.or((self.gaps == 1).then_some((self.gap, Order::Gap)))

@@ -1,12 +1,12 @@
-//! Real rings with exact figures, and rings made here by a writer that follows the format's
-//! description and shares nothing with the reader, damaged at random.
+//! Real rings with exact figures, and rings made here and damaged at random. Their writer
+//! follows the description of the format and shares no code with the reader.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::*;
 
-/// The recorder's substitute for an entry that does not fit; it has no leading newline.
+/// What the recorder writes instead of an entry that does not fit. It has no leading newline.
 const TOO_BIG: &[u8] = br#"{"type":"slog-record-too-big""#;
 
 /// Everything a ring yields.
@@ -218,7 +218,7 @@ mod real {
         }
     }
 
-    /// Twelve payloads of `x`: the lengths chain, but there is no entry in them.
+    /// Twelve payloads of `x`: the lengths form a chain, but there is no entry in them.
     #[test]
     fn a_ring_that_is_exactly_full_of_no_entries() {
         let Some(file) = ring("exact0") else { return };
@@ -238,8 +238,8 @@ mod real {
     }
 }
 
-/// The recorder as its format description has it, faults included; knows for each byte of the
-/// file which record it belongs to.
+/// The recorder as the format describes it, with its faults. It knows which record each byte
+/// of the file belongs to.
 struct Recorder {
     file: Vec<u8>,
     /// Per byte of the arena and beyond: number of the record in `lines`, plus 1.
@@ -290,7 +290,8 @@ impl Recorder {
         }
     }
 
-    /// The recorder's own length of its oldest record; `None` where it believes to be empty.
+    /// The length of the oldest record as the recorder reads it; `None` if the recorder considers
+    /// the ring empty.
     #[allow(clippy::big_endian_bytes, reason = "the foreign format is big-endian")]
     fn oldest_len(&self) -> Option<usize> {
         if self.start == self.end {
@@ -311,8 +312,8 @@ impl Recorder {
         let record = [&(payload.len() as u64).to_be_bytes()[..], &payload].concat();
         let mut overlap = record.len() as i64 - self.capacity() as i64;
         while overlap > 0 {
-            // A length that is no length (its record was written past the arena's end, and the
-            // recorder reads it split) would send the real one off into the wild.
+            // If the oldest record was written past the arena's end, the recorder reads it as if
+            // split and gets a wrong length. The real one would then follow it anywhere.
             let Some(len) = self.oldest_len().filter(|len| *len <= self.arena) else {
                 self.start = self.end;
                 break;
@@ -393,7 +394,7 @@ impl Random {
     }
 }
 
-/// Fills a ring with entries of random length, often of just the length that fills it exactly.
+/// Fills a ring with entries of random length, often with the length that fills it exactly.
 fn recorded(random: &mut Random, timed: bool) -> Recorder {
     let arena = 64 + random.below(3000);
     let mut recorder = Recorder::new(arena);
@@ -411,8 +412,8 @@ fn recorded(random: &mut Random, timed: bool) -> Recorder {
     recorder
 }
 
-/// An entry that takes `total` bytes as a record, or as few as it can. Its filler is random, so
-/// that parts of two entries hardly ever make a third.
+/// An entry that takes `total` bytes as a record, or as few as it can. Its filler is random,
+/// so that parts of two entries hardly ever form a third.
 fn entry(number: usize, timed: bool, random: &mut Random, total: usize) -> Vec<u8> {
     let time = if timed {
         format!(r#","time":{}.5"#, 1_700_000_000 + number)
@@ -426,7 +427,7 @@ fn entry(number: usize, timed: bool, random: &mut Random, total: usize) -> Vec<u
     format!(r#"{head}{filler}"}}"#).into_bytes()
 }
 
-/// One way in which such files were found broken.
+/// A kind of damage that was found in such files.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
     None,
@@ -478,7 +479,7 @@ impl Damage {
             }
             Damage::Length => damage_length(ring, random),
             Damage::Garbage => (0..random.below(80)).for_each(|i| {
-                // Nothing that could stand in a JSON text: that would pass for an entry.
+                // Only bytes that no JSON text holds: others would pass for an entry.
                 let byte = [0, b'\n', 0x1f, 0xff][random.below(4)];
                 ring.damage(anywhere + i, byte);
             }),
@@ -500,8 +501,8 @@ impl Damage {
         matches!(self, Damage::HeaderBehind | Damage::HalfWritten)
     }
 
-    /// Whether a ring without times still tells its order: the header's end holds, and so does
-    /// what stands beside it.
+    /// Whether a ring without times still shows its order: the header's end and the bytes around
+    /// it are intact.
     fn leaves_the_end(self) -> bool {
         matches!(
             self,
@@ -510,7 +511,7 @@ impl Damage {
     }
 }
 
-/// Writes one more record of which only `len` bytes reach the file, and no header.
+/// Writes one more record, of which only `len` bytes reach the file, and no header.
 fn write_without_header(ring: &mut Recorder, random: &mut Random, len: usize) {
     let (header, before) = (
         ring.file[..32].to_vec(),
@@ -566,7 +567,7 @@ fn case(seed: u64) -> Case {
     let mut damages = Vec::new();
     for _ in 0..count {
         let mut damage = DAMAGES[random.below(DAMAGES.len())];
-        // A recorder is killed once, and writes nothing to a file that is damaged by then.
+        // A recorder is killed once, and no longer writes to a file that is damaged later.
         if !damages.is_empty() && damage.is_a_kill() {
             damage = Damage::None;
         }
@@ -582,25 +583,27 @@ fn case(seed: u64) -> Case {
 }
 
 impl Case {
-    /// A file that a record past its end made longer tells its arena size by the header alone.
+    /// Whether the arena size is known. A file that a record past its end made longer shows it in
+    /// the header only.
     fn arena_is_known(&self) -> bool {
         let lost = |damage: &Damage| matches!(damage, Damage::ArenaSize | Damage::Header);
         !self.ring.overran || !self.damages.iter().any(lost)
     }
 
-    /// Whether anything in the file tells the order.
+    /// Whether anything in the file shows the order.
     fn order_is_known(&self) -> bool {
         if self.damages.iter().all(|damage| damage.leaves_the_end()) {
             return true;
         }
-        // A wrong end pointer that happens to be a record's end, and a gap behind it, look right.
+        // A wrong end pointer that happens to be the end of a record, with a gap behind it, looks
+        // right.
         let misled = self.damages.contains(&Damage::EndWrong) && self.damages.len() > 1;
         let timeless = self.ring.lines.iter().any(|line| line.starts_with(TOO_BIG));
         self.timed && !timeless && !misled
     }
 
-    /// Whether a record is one that nothing in the file tells from a real one: its bytes are
-    /// those of two records, and together they are JSON of the right length.
+    /// Whether nothing in the file distinguishes a record from a real one: its bytes come from two
+    /// records, and together they are JSON of the right length.
     fn may_be_a_splice(&self, record: &[u8]) -> bool {
         let half_written = format!(r#"{{"n":{},"#, self.ring.lines.len() - 1);
         let halves = self.damages.contains(&Damage::HalfWritten);
@@ -625,8 +628,8 @@ impl Case {
         }
     }
 
-    /// The record across the arena's end is excused if it is reported as ambiguous, or if
-    /// nothing tells where that end is.
+    /// The record across the arena's end is excused if it is reported as ambiguous, or if nothing
+    /// shows where that end is.
     fn check_records(&self, read: &Read, expected: &[Vec<u8>], context: &str) {
         let ambiguous = read.skips.iter().any(|skip| skip.why == Why::Ambiguous);
         let excused = usize::from(ambiguous || !self.arena_is_known());
@@ -646,7 +649,8 @@ impl Case {
                 "{context}: never written, or delivered twice: {text}"
             );
         }
-        // What else was delivered is a written record too: its bytes came together again.
+        // Everything else that was delivered is a written record too, whose bytes happened to come
+        // together again.
         let intact: HashSet<&Vec<u8>> = expected.iter().collect();
         let records: Vec<_> = read.records.iter().filter(|r| intact.contains(r)).collect();
         let missing = expected.len().saturating_sub(records.len());
@@ -683,9 +687,10 @@ impl Case {
     }
 }
 
-/// The default seed passes without exception. Of other seeds one ring in some thousands fails: tiny
-/// rings full of like entries, where what is left of a record past the arena's end makes a whole
-/// record together with a newer one, or a ring without times in which two orders are as good.
+/// The default seed passes without exception. With other seeds, one ring in some thousands
+/// fails: tiny rings full of similar entries, where the rest of a record past the arena's end
+/// forms a whole record with a newer one, or a ring without times in which two orders are
+/// equally good.
 #[test]
 fn damaged_rings_yield_every_intact_record_in_order() {
     let base = std::env::var("HALTBOX_SEED")
@@ -743,8 +748,8 @@ fn files_that_are_no_rings_are_refused_with_a_reason() {
     assert!(!AgoricRing::probe(vec![b'x'; 4096]).expect("memory"));
 }
 
-/// The file is opened for reading only: one that nobody may write is no obstacle, and a path
-/// that does not exist stays so.
+/// The file is opened for reading only. So a read-only file can be opened, and a path that
+/// does not exist is not created.
 #[test]
 fn opening_creates_and_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -759,8 +764,8 @@ fn opening_creates_and_changes_nothing() {
     assert_eq!(std::fs::read(&path).expect("a file"), b"");
 }
 
-/// The clock was set back a little within the lap, and the header is gone: the greatest fall of
-/// time is still where the newest record meets the oldest.
+/// The clock was set back a little within the lap, and the header is lost. The greatest fall
+/// of time is still where the newest record meets the oldest.
 #[test]
 fn a_clock_set_back_does_not_mislead() {
     for (early, late) in [(30, 70), (70, 90), (80, 95)] {

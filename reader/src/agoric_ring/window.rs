@@ -4,18 +4,18 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Bytes before the arena: the file's header.
+/// Length of the file's header, before the arena, in bytes.
 pub(super) const HEADER_LEN: u64 = 32;
 
 /// Bytes that are fetched at once.
 const CHUNK: usize = 1 << 20;
 
-/// What a ring is read from: bytes at offsets, never written.
+/// A source of a ring's bytes. It is only read.
 pub trait ReadAt {
-    /// Reads at most `buf.len()` bytes at `offset`; 0 means that nothing is there.
+    /// Reads at most `buf.len()` bytes at `offset`. Returns 0 at the end.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Bytes in all.
+    /// Number of bytes of the source.
     fn size(&self) -> io::Result<u64>;
 }
 
@@ -43,8 +43,8 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-/// A stretch of the arena, in the order of writing: the logical addresses `start..end`.
-/// Where `wrap` is set, an address `x >= wrap` stands for the arena's byte `x - wrap`.
+/// A range of the arena, in the order of writing: the logical addresses `start..end`. If
+/// `wrap` is set, an address `x >= wrap` is byte `x - wrap` of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span {
     pub start: u64,
@@ -53,7 +53,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Addresses that are the arena's own.
+    /// A range whose addresses are the arena's own.
     pub fn linear(start: u64, end: u64) -> Span {
         let wrap = None;
         Span { start, end, wrap }
@@ -75,8 +75,8 @@ impl Span {
     }
 }
 
-/// The buffer: holds the bytes of the span from `base` on. It grows to the largest record
-/// asked for and no further.
+/// The buffer: the bytes of the span from `base` on. It grows to the largest record that is
+/// requested, and no further.
 pub(super) struct Window<S> {
     source: S,
     span: Span,
@@ -95,7 +95,7 @@ impl<S: ReadAt> Window<S> {
         }
     }
 
-    /// Goes on in another span; what is buffered belongs to the old one and is dropped.
+    /// Moves to another span, and drops the buffer of the old one.
     pub fn enter(&mut self, span: Span) {
         self.span = span;
         self.base = span.start;
@@ -106,10 +106,10 @@ impl<S: ReadAt> Window<S> {
         self.span
     }
 
-    /// At least `want` bytes at `at`, fewer only if the span ends; often more.
+    /// At least `want` bytes at `at`, and often more. Fewer only if the span ends.
     ///
     /// # Errors
-    /// Those of the source; `UnexpectedEof` if the file became shorter while it was read.
+    /// The errors of the source; `UnexpectedEof` if the file became shorter while it was read.
     pub fn view(&mut self, at: u64, want: usize) -> io::Result<&[u8]> {
         let want = clamp(want, self.span.end.saturating_sub(at));
         if self.buffered(at).len() < want {
@@ -136,7 +136,7 @@ impl<S: ReadAt> Window<S> {
         Ok(())
     }
 
-    /// One read at the end of the buffer, not across the arena's end.
+    /// One read at the end of the buffer, at most to the arena's end.
     fn fetch(&mut self, target: usize) -> io::Result<()> {
         let old = self.bytes.len();
         let (offset, run) = self.span.locate(self.base + old as u64);

@@ -1,4 +1,4 @@
-//! What can be wrong with a stretch of a box.
+//! What can be wrong with a range of a box.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -9,19 +9,19 @@ use std::io::ErrorKind;
 pub enum Damage {
     /// No frame begins here.
     NoFrame,
-    /// The file ends where more should follow.
+    /// The file ends before the frame does.
     CutOff,
-    /// The system could not read the bytes.
+    /// The operating system could not read the bytes.
     Unreadable(ErrorKind),
     /// The bytes do not match the BLAKE3 in the manifest or in the frame.
     Digest,
     /// zstd rejects the bytes, or its checksum does not match.
     Zstd,
-    /// The content has another size than is said of it.
+    /// The content has another size than the index or header says.
     Size {
-        /// Bytes said: by the manifest, or by the frame's own header.
+        /// Size in bytes, by the manifest or by the frame's own header.
         expected: u64,
-        /// Bytes found; where it is one more, there may be still more.
+        /// Size found, in bytes. If it is one more, there may be still more.
         found: u64,
     },
     /// A mark claims more bytes than its frame holds.

@@ -1,4 +1,4 @@
-//! The file as a list of stretches, each a frame or damage.
+//! The file as a list of ranges, each a frame or damage.
 
 use std::ops::Range;
 
@@ -15,16 +15,16 @@ pub(super) enum ExtentKind {
     Slog,
     Tagged(Tag),
     SeekTable,
-    /// A skippable frame of somebody else, or of a later version.
+    /// A skippable frame of another program, or of a later version.
     Foreign,
     Damaged(Damage),
 }
 
-/// What the manifest says of a stretch.
+/// What the manifest says of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) entry: FrameEntry,
-    /// Of a slog frame: its place in the uncompressed slog.
+    /// For a slog frame: its range in the uncompressed slog.
     pub(super) content: Range<u64>,
 }
 
@@ -54,7 +54,7 @@ impl Extent {
         self.at..self.end()
     }
 
-    /// What the stretch holds, or held before it was damaged.
+    /// What the range holds, or held before it was damaged.
     pub(super) fn frame_kind(&self) -> Option<FrameKind> {
         match self.kind {
             ExtentKind::Slog => Some(FrameKind::Slog),
@@ -76,7 +76,7 @@ pub(super) fn skippable(head: &[u8]) -> Option<(ExtentKind, u64)> {
     let len = 8 + u64::from(u32::from_le_bytes(counted));
     match (magic, FrameHead::parse(head)) {
         (FRAME_MAGIC, Ok(ours)) => Some((ExtentKind::Tagged(ours.tag), ours.frame_len())),
-        // A tag of a later version is passed over; a cut-off head is not.
+        // A tag of a later version is skipped as a frame. A head that is cut off is not a frame.
         (FRAME_MAGIC, Err(FrameError::Tag)) => Some((ExtentKind::Foreign, len)),
         (FRAME_MAGIC, Err(_)) => None,
         (SEEK_MAGIC, _) => Some((ExtentKind::SeekTable, len)),
@@ -84,8 +84,7 @@ pub(super) fn skippable(head: &[u8]) -> Option<(ExtentKind, u64)> {
     }
 }
 
-/// The stretches the seek table lists; `None` if the file does not bear it
-/// out at the start of every frame.
+/// The ranges that the seek table lists; `None` unless a frame begins at each of them.
 pub(super) fn listed(source: &Source, table: &SeekTable) -> Option<Vec<Extent>> {
     let mut window = Window::new(source);
     let mut extents = Vec::with_capacity(table.entries.len() + 1);
@@ -104,7 +103,7 @@ pub(super) fn listed(source: &Source, table: &SeekTable) -> Option<Vec<Extent>> 
     Some(extents)
 }
 
-/// The kind of a frame that is said to have this length.
+/// The kind of the frame with this head, if it can have this length.
 fn begins(head: &[u8], len: u64) -> Option<ExtentKind> {
     if magic(head)? == ZSTD_MAGIC {
         return (len > 8).then_some(ExtentKind::Slog);
@@ -113,8 +112,7 @@ fn begins(head: &[u8], len: u64) -> Option<ExtentKind> {
     (found == len && kind != ExtentKind::SeekTable).then_some(kind)
 }
 
-/// The stretches with the manifest's claims; damage is divided into the frames
-/// that stood there.
+/// Adds the manifest's claims to the ranges. Divides damage into the frames that were there.
 pub(super) fn annotated(extents: Vec<Extent>, manifest: &Manifest) -> Vec<Extent> {
     let claims = claims(manifest);
     let mut out = Vec::with_capacity(extents.len());
@@ -131,8 +129,7 @@ pub(super) fn annotated(extents: Vec<Extent>, manifest: &Manifest) -> Vec<Extent
     out
 }
 
-/// The manifest's frames by place in the file. Of those that overlap only the
-/// first is taken.
+/// The manifest's frames by offset in the file. If frames overlap, only the first counts.
 fn claims(manifest: &Manifest) -> Vec<Claim> {
     let mut content = 0u64;
     let mut claims: Vec<Claim> = Vec::with_capacity(manifest.frames.len());

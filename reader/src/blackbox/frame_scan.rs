@@ -1,5 +1,5 @@
-//! Finding the frames without an index: from the start, frame by frame, and
-//! behind damage from the next place that looks like one.
+//! Finds the frames without an index: frame by frame from the start, and behind damage from
+//! the next place that looks like a frame.
 
 use haltbox_format::blackbox::{
     BLOCK_HEAD_LEN, BlockHead, FOOTER_LEN, FRAME_MAGIC, Footer, HEAD_LEN, SEEK_MAGIC, Tag,
@@ -12,13 +12,13 @@ use super::inflate::Inflate;
 use super::source::{Source, Window};
 use super::verify_frame;
 
-/// Work that may be spent on places that turn out to be no frames, in block
-/// headers looked at; a file made of false starts must not cost its square.
+/// Limit of the work on places that turn out not to be frames, in block headers. A file full
+/// of false starts must not take quadratic time.
 const BUDGET: u64 = 1 << 22;
 /// Bytes of a proof that cost as much as a block header.
 const PROOF_STEP: u64 = 1024;
 const SCAN_LEN: usize = 1 << 20;
-/// The most stretches that are kept; the rest of such a file is one hole.
+/// Limit of the ranges that are kept. The rest of such a file is one hole.
 const EXTENTS_MAX: usize = 1 << 20;
 
 /// Divides the whole file into frames and damage.
@@ -48,8 +48,8 @@ pub(super) fn frame_scan(source: &Source) -> Vec<Extent> {
     extents
 }
 
-/// A file that ends with a sound frame, but without the frames that end every
-/// box, was cut off there: silence would look like the end of the slog.
+/// A file that ends with a sound frame, but without the frames that end every box, was cut off
+/// there. Without this hole it would look as if the slog ended.
 fn missing_end(source: &Source, extents: &[Extent]) -> Option<Extent> {
     let ends = |e: &Extent| {
         matches!(
@@ -69,9 +69,9 @@ struct FrameScan<'a> {
 }
 
 impl FrameScan<'_> {
-    /// The frame that begins here, if its structure holds and either another
-    /// frame (or the end) follows or its content proves it: the frame before a
-    /// damaged one is sound, a frame whose length is damaged is not.
+    /// The frame that begins here, if its structure is sound, and if another frame or the end
+    /// follows or its content proves it. A frame before a damaged one is kept that way, and a
+    /// frame with a damaged length is not.
     fn frame_at(&mut self, at: u64) -> Option<Extent> {
         let frame = self.structure(at)?;
         (self.lands(frame.end()) || self.proved(&frame)).then_some(frame)
@@ -133,7 +133,7 @@ impl FrameScan<'_> {
         proved
     }
 
-    /// A seek table that something was appended to.
+    /// Whether the seek table is sound although something was appended to the file.
     fn has_footer(&mut self, table: &Extent) -> bool {
         let at = table.end().saturating_sub(FOOTER_LEN as u64);
         let footer = Footer::parse(self.window.peek(at, FOOTER_LEN), table.end());
@@ -151,7 +151,7 @@ impl FrameScan<'_> {
         }
     }
 
-    /// The next place, from `from` on, where a frame begins; else the end.
+    /// The next place from `from` on where a frame begins; else the end of the file.
     fn resync(&mut self, from: u64) -> u64 {
         let mut at = from;
         while at < self.source.len() && self.budget > 0 {
@@ -161,7 +161,7 @@ impl FrameScan<'_> {
             if let Some(found) = self.frame_in(at, &stretch) {
                 return found;
             }
-            // A magic number across the border is met in the next stretch.
+            // The next range overlaps by three bytes, so a magic number across the border is found.
             at += stretch.len().saturating_sub(3).max(1) as u64;
         }
         self.source.len()
@@ -176,8 +176,7 @@ impl FrameScan<'_> {
             .find(|place| self.budget > 0 && self.frame_at(*place).is_some())
     }
 
-    /// A frame that begins soundly in the last stretch and runs past the end
-    /// was cut off.
+    /// A frame that begins soundly and runs past the end of the file was cut off.
     fn why(&mut self, at: u64, end: u64) -> Damage {
         let begins = magic(self.window.peek(at, 4)).is_some_and(sought);
         let cut = begins && end == self.source.len();

@@ -1,5 +1,5 @@
-//! Decompressing one frame as a stream: what a frame claims or yields never
-//! decides how much memory is taken.
+//! Decompresses a frame as a stream. Neither the claims nor the content of a frame decide how
+//! much memory it takes.
 
 use std::io;
 use std::ops::Range;
@@ -10,17 +10,17 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 use super::damage::Damage;
 use super::source::Source;
 
-/// The largest window a frame may ask for: 8 MiB, as the writer promises.
+/// The largest window that a frame may request: 8 MiB, the limit of the writer.
 const WINDOW_LOG_MAX: u32 = 23;
 const IN_LEN: usize = 128 * 1024;
 
-/// A decompressor that is used for one frame after the other.
+/// A decompressor for one frame after the other.
 pub(super) struct Inflate {
     decoder: Decoder<'static>,
     input: Vec<u8>,
     used: usize,
     filled: usize,
-    /// What is left of the frame in the file.
+    /// The rest of the frame in the file.
     rest: Range<u64>,
     declared: Option<u64>,
     produced: u64,
@@ -43,8 +43,8 @@ impl Inflate {
         })
     }
 
-    /// Turns to the zstd frame that fills these bytes of the file. `expected`
-    /// is what an index says of its content's size.
+    /// Begins the zstd frame in this range of the file. `expected` is the size of its content by
+    /// an index.
     pub(super) fn begin(
         &mut self,
         source: &Source,
@@ -119,7 +119,7 @@ impl Inflate {
         Ok(fresh)
     }
 
-    /// The frame must end exactly where its stretch of the file does.
+    /// The frame must end exactly where its range of the file does.
     fn end(&mut self) -> Result<(), Damage> {
         self.ended = true;
         if self.used < self.filled || !self.rest.is_empty() {

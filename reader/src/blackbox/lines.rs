@@ -10,13 +10,13 @@ use super::extent::{Extent, ExtentKind};
 use super::inflate::Inflate;
 use super::{BlackBox, overlap, verify_frame};
 
-/// The most bytes of one line that are kept in memory. A longer line comes in
-/// pieces; a longer mark is damage.
+/// Limit of a line in memory, in bytes. A longer line comes in pieces; a longer mark is
+/// damage.
 pub const PIECE_LEN: usize = 64 << 20;
 
 const CHUNK: usize = 256 * 1024;
 
-/// All of a stream, whatever the index says of its parts.
+/// The whole stream, whatever the index says of its parts.
 pub(super) const WHOLE: Range<u64> = 0..u64::MAX;
 
 /// A stream of a box.
@@ -26,11 +26,11 @@ pub enum BoxStream {
     Slog,
     /// The node's log around the failure.
     Node,
-    /// Node-local lines.
+    /// The node's own entries, which other nodes do not have.
     Context,
-    /// Marks of the spine; each comes as a line without a line feed.
+    /// Marks of the spine. Each comes as a line without a line feed.
     Marks,
-    /// What nodes answered about the block.
+    /// What other nodes answered about the block.
     Evidence,
 }
 
@@ -46,39 +46,38 @@ impl BoxStream {
     }
 }
 
-/// The next thing in a stream.
+/// The next item of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoxItem<'a> {
     /// A line, or the last part of one that came in pieces.
     Line {
-        /// Without the line feed.
+        /// Its bytes, without the line feed.
         bytes: &'a [u8],
         /// Whether a line feed follows.
         newline: bool,
     },
-    /// [`PIECE_LEN`] bytes or a little more of a line that goes on.
+    /// A part of a line that continues: [`PIECE_LEN`] bytes or a little more.
     Piece {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// Bytes of the file that yield nothing. How many lines were there is
-    /// known only where the manifest says it.
+    /// Bytes of the file that yield nothing. Only the manifest may show how many lines were there.
     Hole {
-        /// Where they begin in the file.
+        /// Offset in the file.
         offset: u64,
-        /// How many they are; 0 at the end of a file that was cut off.
+        /// Number of bytes; 0 at the end of a file that was cut off.
         len: u64,
         /// What is wrong with them.
         why: Damage,
     },
 }
 
-/// Hands on a stream's items. Memory: [`PIECE_LEN`] and 9 MiB at most,
-/// whatever the file claims or yields.
+/// The items of a stream. It takes at most [`PIECE_LEN`] and 9 MiB of memory, whatever the
+/// file claims or yields.
 pub struct Lines<'a> {
     bx: &'a BlackBox,
     stream: BoxStream,
-    /// The part of the uncompressed slog that is wanted.
+    /// The wanted range of the uncompressed slog.
     wanted: Range<u64>,
     next_extent: usize,
     inflate: Option<Inflate>,
@@ -86,7 +85,7 @@ pub struct Lines<'a> {
     chunk: Vec<u8>,
     unread: Range<usize>,
     line: Vec<u8>,
-    /// `line` was handed on and is cleared before it is used again.
+    /// `line` was returned, and is cleared before it is used again.
     spent: bool,
 }
 
@@ -94,12 +93,12 @@ pub struct Lines<'a> {
 struct Frame {
     at: u64,
     len: u64,
-    /// Content still to be passed over, and then to be handed on.
+    /// Bytes of content to skip, and then to return.
     skip: u64,
     take: u64,
 }
 
-/// Where the next item lies.
+/// Where the next item is.
 enum Step {
     Chunk(Range<usize>),
     Whole { newline: bool },
@@ -125,8 +124,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next item; `None` behind the last. Damage is an item: the only
-    /// error is that there is no memory for a decompressor.
+    /// Returns the next item; `None` behind the last. Damage is an item. The only error is that
+    /// there is no memory for a decompressor.
     #[expect(
         clippy::should_implement_trait,
         reason = "items borrow from the iterator"
@@ -218,7 +217,7 @@ impl<'a> Lines<'a> {
         self.spent.then_some(Step::Mark)
     }
 
-    /// Decompresses on in the current frame, or ends it.
+    /// Decompresses the next chunk of the current frame, or ends it.
     fn next_chunk(&mut self) -> Option<Step> {
         let (frame, inflate) = (self.frame.as_mut()?, self.inflate.as_mut()?);
         if frame.take == 0 {
@@ -248,7 +247,7 @@ impl<'a> Lines<'a> {
         Some(Step::Whole { newline: false })
     }
 
-    /// Gives up the current frame; what was begun of a line is not handed on.
+    /// Gives up the current frame. The beginning of a line is not returned.
     fn hole(&mut self, why: Damage) -> Step {
         self.unread = 0..0;
         self.line.clear();
@@ -257,7 +256,7 @@ impl<'a> Lines<'a> {
         Step::Hole { offset, len, why }
     }
 
-    /// Turns to the stream's next frame, once it is proved.
+    /// Begins the stream's next frame, once it is proved.
     fn next_frame(&mut self) -> io::Result<Option<Step>> {
         let bx = self.bx;
         let Some(extent) = bx.extents.get(self.next_extent) else {
@@ -285,7 +284,7 @@ impl<'a> Lines<'a> {
     fn concerns(&self, extent: &Extent) -> bool {
         let wanted = match (&extent.claim, self.stream) {
             _ if self.wanted == WHOLE => true,
-            // Without a place in the slog, only the whole slog can have it.
+            // A frame without a known range in the slog can only be part of the whole slog.
             (claim, BoxStream::Slog) => claim
                 .as_ref()
                 .is_some_and(|claim| overlap(&claim.content, &self.wanted)),
@@ -297,8 +296,8 @@ impl<'a> Lines<'a> {
     fn may_hold(&self, extent: &Extent) -> bool {
         let unknown = matches!(extent.kind, ExtentKind::Damaged(_)) && extent.claim.is_none();
         if unknown {
-            // A manifest would have said what stood here; the first page holds no
-            // lines, unless the file ends in it.
+            // A manifest would have said what was here. The first page holds no lines, unless the
+            // file ends in it.
             let page = extent.end() <= IDENTITY_LEN as u64;
             let cut = extent.end() == self.bx.file_len();
             return self.bx.manifest.is_none() && (cut || !page);
@@ -322,7 +321,7 @@ impl Frame {
         }
     }
 
-    /// The part of a chunk that is wanted.
+    /// The wanted part of a chunk.
     fn wanted_part(&mut self, fresh: usize) -> Range<usize> {
         let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(fresh);
         let take = usize::try_from(self.take)
@@ -334,10 +333,10 @@ impl Frame {
     }
 }
 
-/// Bytes of the length before a mark.
+/// Length of the length prefix of a mark, in bytes.
 const MARK_HEAD: usize = 4;
 
-/// The length of a mark with its head, once the head is there.
+/// The length of a mark with its prefix, once the prefix is complete.
 fn mark_len(bytes: &[u8]) -> Option<usize> {
     let len = u32::from_le_bytes(bytes.get(..MARK_HEAD)?.try_into().ok()?);
     usize::try_from(len).ok()?.checked_add(MARK_HEAD)

@@ -1,10 +1,9 @@
-//! Reading black boxes and archive files; `docs/format.md` has their bytes.
+//! Reads black boxes and archive files; `docs/format.md` describes their bytes.
 //!
-//! The file is untrusted. Frames are found by the seek table if that is sound
-//! and by walking the file otherwise; a frame is proved (BLAKE3 where the
-//! manifest has it, zstd's checksum or the frame's own digest else) before its
-//! first line is handed on. What is not proved is a hole with a place.
-//! Nothing is opened or written by a name found in a file.
+//! The file is untrusted. Frames are found by the seek table if it is sound, and by walking
+//! the file otherwise. A frame is proved before its first line is returned: by BLAKE3 if the
+//! manifest has it, else by zstd's checksum or the frame's own digest. Everything that is not
+//! proved is a hole with an offset. No file is opened or written by a name found in the box.
 
 mod damage;
 mod extent;
@@ -34,11 +33,11 @@ pub use verify::{Finding, HeightSpan, Problem};
 use extent::{Extent, ExtentKind};
 use source::Source;
 
-/// The largest crank index that is read, in bytes.
+/// Limit of the crank index, in bytes.
 const CRANKS_MAX: usize = 64 << 20;
 
-/// An open box. Memory: the manifest and one small entry per frame, both
-/// bounded whatever the file claims.
+/// An open box. It holds the manifest and one small entry per frame, both bounded whatever the
+/// file claims.
 #[derive(Debug)]
 pub struct BlackBox {
     source: Source,
@@ -54,7 +53,7 @@ pub struct BlackBox {
 pub enum OpenError {
     /// The file's size or first bytes cannot be read.
     Io(io::Error),
-    /// No frame of Haltbox's own is in it.
+    /// It has no frame of Haltbox's own.
     NotABox,
 }
 
@@ -77,8 +76,7 @@ impl std::error::Error for OpenError {
 }
 
 impl BlackBox {
-    /// Opens a box, however damaged, as long as one frame of Haltbox's own
-    /// shows that it is one.
+    /// Opens a box, however damaged, if at least one frame of Haltbox's own shows that it is one.
     pub fn open(file: File) -> Result<BlackBox, OpenError> {
         let source = Source::new(file).map_err(OpenError::Io)?;
         let page = source.bytes(0, IDENTITY_LEN).map_err(OpenError::Io)?;
@@ -110,8 +108,7 @@ impl BlackBox {
         })
     }
 
-    /// Which box this is: from the first page, or else from the copy in the
-    /// manifest.
+    /// The identity of the box, from the first page, or else from the copy in the manifest.
     pub fn identity(&self) -> Option<&Identity> {
         let copy = self.manifest.as_ref().map(|manifest| &manifest.identity);
         self.identity.as_ref().ok().or(copy)
@@ -122,7 +119,7 @@ impl BlackBox {
         self.manifest.as_ref()
     }
 
-    /// The size of the file.
+    /// The size of the file in bytes.
     pub fn file_len(&self) -> u64 {
         self.source.len()
     }
@@ -132,13 +129,13 @@ impl BlackBox {
         Lines::new(self, stream, lines::WHOLE)
     }
 
-    /// The slog items of one block, decompressing only the frames it lies in.
+    /// The slog items of one block. Decompresses only the frames that hold it.
     pub fn block_lines(&self, block: &BlockEntry) -> Lines<'_> {
         let end = block.offset.saturating_add(block.bytes);
         Lines::new(self, BoxStream::Slog, block.offset..end)
     }
 
-    /// Where each crank's last line begins; `None` without a sound crank index.
+    /// The offsets of each crank's last line; `None` without a sound crank index.
     pub fn cranks(&self) -> Option<Vec<Crank>> {
         let body = self.tagged_body(Tag::Cranks)?;
         Some(CrankIndex::new(&body).collect())
@@ -169,7 +166,7 @@ fn read_seek_table(source: &Source) -> Result<SeekTable, SeekTableError> {
     SeekTable::parse(footer, &table, len)
 }
 
-/// The last sound manifest: an earlier one can only be a stranger's addition.
+/// The last sound manifest. An earlier one can only have been added by somebody else.
 fn read_manifest(source: &Source, extents: &[Extent]) -> Option<Manifest> {
     let tagged = ExtentKind::Tagged(Tag::Manifest);
     let found = extents.iter().rev().find(|e| e.kind == tagged)?;

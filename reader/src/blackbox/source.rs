@@ -1,5 +1,5 @@
-//! The file's bytes, by position: no map, so that a file cut short under the
-//! reader is a short read and not a signal.
+//! The bytes of the file by offset. The file is not mapped, so a file that is cut short
+//! meanwhile gives a short read and not a signal.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -21,7 +21,7 @@ impl Source {
         self.len
     }
 
-    /// Fills as much of the buffer as there are bytes.
+    /// Fills the buffer as far as there are bytes.
     pub(super) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -35,7 +35,7 @@ impl Source {
         Ok(filled)
     }
 
-    /// Up to `len` bytes; the caller bounds `len`, the file bounds it again.
+    /// Up to `len` bytes. The caller limits `len`, and the size of the file limits it again.
     pub(super) fn bytes(&self, at: u64, len: usize) -> io::Result<Vec<u8>> {
         let there = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len.min(there)];
@@ -45,7 +45,7 @@ impl Source {
     }
 }
 
-/// A page of the file that is kept while one reads on in small steps.
+/// A page of the file that is kept for reads in small steps.
 pub(super) struct Window<'a> {
     source: &'a Source,
     at: u64,
@@ -63,8 +63,8 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Up to `len` bytes (at most a page); fewer at the file's end, none where
-    /// it cannot be read.
+    /// Up to `len` bytes (at most a page); fewer at the end of the file, none if it cannot be
+    /// read.
     pub(super) fn peek(&mut self, at: u64, len: usize) -> &[u8] {
         let from = at
             .checked_sub(self.at)

@@ -1,5 +1,5 @@
-//! The files here are put together byte by byte from docs/format.md, not with
-//! the code that is under test.
+//! The files here are built byte by byte from docs/format.md, and not with the code under
+//! test.
 
 use std::fs::File;
 use std::io::Write;
@@ -188,7 +188,7 @@ fn slog_of(bytes: &[u8]) -> Vec<Got> {
     collect(open(bytes).unwrap().lines(BoxStream::Slog))
 }
 
-/// Where the slog frames of the sample stand.
+/// The ranges of the sample's slog frames.
 fn slog_frames(bytes: &[u8]) -> Vec<Range<usize>> {
     let bx = open(bytes).unwrap();
     let frames = &bx.manifest().unwrap().frames;
@@ -199,7 +199,7 @@ fn slog_frames(bytes: &[u8]) -> Vec<Range<usize>> {
 
 use haltbox_format::blackbox::FrameKind as FrameKindOf;
 
-/// The lines that came, by number, in order; panics at a line that never was.
+/// The numbers of the lines that came, in order. Panics at a line that was never written.
 fn numbers(got: &[Got]) -> Vec<usize> {
     let lines = got.iter().filter_map(|got| match got {
         Got::Line(bytes, newline) => {
@@ -349,7 +349,7 @@ fn without_any_index_damage_costs_its_own_frame() {
         let mut bytes = whole.to_vec();
         bytes[place] ^= 1 << random.u8(..8);
         let kept = expected(|frame| !frames[frame].contains(&place));
-        // A bit that no decoder looks at may cost nothing at all.
+        // A bit that no decoder reads may do no damage at all.
         let got = numbers(&slog_of(&bytes));
         assert!(got == kept || got == expected(|_| true), "flip at {place}");
     }
@@ -419,7 +419,7 @@ fn a_zip_bomb_is_a_stream_in_bounded_memory() {
     assert_eq!(total, 1 << 30);
     assert!(longest < PIECE_LEN + (1 << 20), "{longest}");
 
-    // The manifest says it is small: then it is damage, and soon.
+    // If the manifest says that it is small, it is damage, and found early.
     let mut synth = Synth::new();
     synth.add("slog", &bomb, 1000, true, 1);
     let bytes = synth.finish();
@@ -474,7 +474,7 @@ fn hostile_manifests_cost_nothing_but_themselves() {
             .iter()
             .for_each(|block| drop(collect(bx.block_lines(block))));
         assert!(!bx.verify().unwrap().is_empty(), "{name}");
-        // A manifest may deny a frame; then the denial is a hole, not silence.
+        // A manifest that denies a frame leaves a hole, and not silence.
         let lines = numbers(&got).len();
         assert!(
             lines == PER_FRAME || matches!(got.as_slice(), [Got::Hole(_)]),
@@ -535,8 +535,8 @@ fn random_bytes_are_no_box_and_no_panic() {
 
 #[test]
 fn false_starts_do_not_cost_their_square() {
-    // Every block is raw, holds a frame's beginning and nothing else, and the
-    // last one is missing: each of the false frames runs to the end of the file.
+    // Every block is raw and holds only the beginning of a frame, and the last one is missing. So
+    // each of the false frames runs to the end of the file.
     let start = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x58];
     let head = ((start.len() as u32) << 3).to_le_bytes();
     let mut bytes = [identity(true), start.to_vec()].concat();

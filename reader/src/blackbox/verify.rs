@@ -1,4 +1,4 @@
-//! Looking at every byte of a box.
+//! Verifies every byte of a box.
 
 use std::fmt;
 use std::io;
@@ -13,24 +13,24 @@ use super::extent::{Extent, ExtentKind};
 use super::inflate::Inflate;
 use super::{BlackBox, overlap, verify_frame};
 
-/// Something that is not as it should be.
+/// A problem, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Number of the frame in the file, counted from 0, where it is one.
+    /// Number of the frame in the file, from 0, if the problem is in one.
     pub frame: Option<usize>,
-    /// What the frame holds or held, where known.
+    /// What the frame holds or held, if known.
     pub kind: Option<FrameKind>,
-    /// The bytes of the file.
+    /// The affected range of the file.
     pub bytes: Range<u64>,
-    /// The lines of the stream that are affected, where known.
+    /// The affected lines of the stream, if known.
     pub lines: Option<Range<u64>>,
-    /// The heights that are affected, where known.
+    /// The affected heights, if known.
     pub heights: Option<HeightSpan>,
     /// What is wrong.
     pub problem: Problem,
 }
 
-/// Heights from the lowest to the highest that is affected.
+/// The lowest and the highest affected height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeightSpan {
     /// The lowest.
@@ -45,19 +45,19 @@ pub struct HeightSpan {
 pub enum Problem {
     /// The identity page is damaged; the manifest has a copy.
     Identity(IdentityError),
-    /// Writing was cut off: the box does not say that it is complete.
+    /// Writing did not finish: the box does not say that it is complete.
     Incomplete,
     /// The seek table is missing or unsound.
     SeekTable(SeekTableError),
-    /// No sound manifest: coverage, losses and blocks are unknown.
+    /// There is no sound manifest, so coverage, losses and blocks are unknown.
     NoManifest,
     /// Bytes that yield nothing.
     Damaged(Damage),
-    /// A frame that is not the recorder's, or of a later version.
+    /// A frame of another program, or of a later version.
     Foreign,
-    /// A frame the manifest does not list.
+    /// A frame that the manifest does not list.
     Unlisted,
-    /// A frame the manifest lists is not there.
+    /// The manifest lists a frame that is not there.
     Absent,
     /// Manifest and content disagree about the number of lines.
     Lines {
@@ -68,7 +68,7 @@ pub enum Problem {
     },
     /// Seek table and frame disagree.
     SeekEntry,
-    /// The crank index ends in bytes that are none.
+    /// The crank index ends with bytes that are not an entry.
     CrankIndex,
 }
 
@@ -104,9 +104,9 @@ impl fmt::Display for Problem {
 }
 
 impl BlackBox {
-    /// Reads the whole file and lists everything that is wrong, in file order
-    /// as far as it has a place. An empty list means intact. The only error is
-    /// that there is no memory for a decompressor.
+    /// Reads the whole file and lists every problem, in file order where it has an offset. An
+    /// empty list means that the box is intact. The only error is that there is no memory for a
+    /// decompressor.
     pub fn verify(&self) -> io::Result<Vec<Finding>> {
         let mut inflate = Inflate::new()?;
         let mut findings = self.verify_identity();
@@ -170,7 +170,7 @@ impl BlackBox {
         match extent.kind {
             ExtentKind::Damaged(why) => vec![Problem::Damaged(why)],
             ExtentKind::SeekTable => Vec::new(),
-            // Its own error has been told.
+            // `verify_identity` has reported its error.
             ExtentKind::Tagged(Tag::Identity) if extent.at == 0 => Vec::new(),
             ExtentKind::Foreign => vec![Problem::Foreign],
             _ => match self.verify_frame(extent, listed, inflate) {
@@ -205,7 +205,7 @@ impl BlackBox {
         Ok(problems)
     }
 
-    /// The inside of a frame whose digest holds.
+    /// Verifies the contents of a frame whose digest is right.
     fn verify_body(
         &self,
         tag: Tag,
@@ -259,7 +259,7 @@ impl BlackBox {
         (!right).then_some(Problem::SeekEntry)
     }
 
-    /// The seek table's entries by place.
+    /// The seek table's entries with their offsets in the file.
     fn seek_entries(&self) -> Vec<(u64, SeekEntry)> {
         let mut at = 0;
         let entries = self.seek.iter().flat_map(|table| &table.entries);

@@ -1,4 +1,4 @@
-//! Proving a frame before anything of it is believed.
+//! Proves a frame before anything of it is believed.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::source::Source;
 
 const CHUNK: usize = 128 * 1024;
 
-/// Where a frame's zstd data lies, and what its content's size is said to be.
+/// The range of a frame's zstd data, and the size of its content by the manifest.
 pub(super) fn zstd_part(extent: &Extent) -> (Range<u64>, Option<u64>) {
     let ahead = match extent.kind {
         ExtentKind::Tagged(_) => HEAD_LEN as u64,
@@ -25,8 +25,8 @@ pub(super) fn zstd_part(extent: &Extent) -> (Range<u64>, Option<u64>) {
     )
 }
 
-/// Proves a frame the cheapest way there is: by the manifest's digest, by the
-/// frame's own, or by decompressing it once to its checksum.
+/// Proves a frame in the cheapest way: by the manifest's digest, by the frame's own, or by
+/// decompressing it once to its checksum.
 pub(super) fn prove(source: &Source, extent: &Extent, inflate: &mut Inflate) -> Result<(), Damage> {
     if let ExtentKind::Damaged(why) = extent.kind {
         return Err(why);
@@ -44,7 +44,7 @@ fn listed_digest(extent: &Extent) -> Option<Digest> {
     extent.claim.as_ref()?.entry.blake3
 }
 
-/// Proves a frame by the manifest, if that says anything of it.
+/// Proves a frame by the manifest, if that lists it.
 pub(super) fn prove_listed(source: &Source, extent: &Extent) -> Result<(), Damage> {
     let Some(claim) = &extent.claim else {
         return Ok(());
@@ -59,7 +59,7 @@ pub(super) fn prove_listed(source: &Source, extent: &Extent) -> Result<(), Damag
     hash(source, extent.range(), blake3::Hasher::new(), digest)
 }
 
-/// Proves a frame of Haltbox's own by the digest it carries.
+/// Proves a frame of Haltbox's own by the digest in its head.
 pub(super) fn prove_tagged(source: &Source, extent: &Extent) -> Result<(), Damage> {
     let head = source.bytes(extent.at, HEAD_LEN);
     let head = head.map_err(|e| Damage::Unreadable(e.kind()))?;
@@ -95,14 +95,14 @@ fn hash(
     if same { Ok(()) } else { Err(Damage::Digest) }
 }
 
-/// What a frame's content turned out to be.
+/// The size of a frame's content.
 pub(super) struct Content {
     pub(super) bytes: u64,
     pub(super) lines: u64,
 }
 
-/// Decompresses a frame to its end and checksum, keeping nothing. More than
-/// `limit` bytes count as unproved.
+/// Decompresses a frame to its end and checksum, and keeps nothing. More than `limit` bytes
+/// count as unproved.
 pub(super) fn decompress(
     source: &Source,
     extent: &Extent,

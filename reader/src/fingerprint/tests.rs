@@ -1,4 +1,4 @@
-//! Holds the code to docs/format.md, and to its promise about damage.
+//! Checks the code against docs/format.md, and that damage is found.
 
 use std::io::Seek;
 
@@ -131,7 +131,7 @@ fn what_was_written_is_read() {
     }
 }
 
-/// `given`: what the first block was given, as its two first entries tell it.
+/// `given`: the first two entries of the first block, with its inputs.
 fn written_of_inputs(given: [&str; 2]) -> Vec<u8> {
     let mut writer = Writer::new(Digest([7; 32]));
     let told = BlockTrace {
@@ -151,7 +151,7 @@ fn given_by([begin, input]: [&str; 2]) -> BlockInputs {
         {"name":"config","type":"step-input","member":"local.config"},
         {"name":"a name that is longer than thirty bytes","type":"step-input","member":"x"}]"#;
     let rules: InputRules = serde_json::from_str(rules).expect("rules");
-    // What is a node's own is cut from what is compared.
+    // The node's own members are not part of the canonical form.
     let canonical = |line: &str| line.split(r#","local""#).next().expect("a part").to_owned() + "}";
     let mut given = BlockInputs::default();
     given.begin(&rules, begin.as_bytes(), begin.as_bytes());
@@ -227,7 +227,7 @@ fn inputs_that_were_written_are_read() {
     assert_eq!(told.units.len(), untold.units.len());
     assert!(untold.given.inputs().is_empty());
     assert!(told.given.others(&original).is_empty());
-    // What is the node's own is not among what differs, nor what one side does not tell.
+    // Neither the node's own inputs differ, nor inputs that one side does not have.
     let other = given_by([
         r#"{"type":"begin-block"}"#,
         r#"{"type":"step-input","txsDigest":"AB","local":{"config":"x"}}"#,
@@ -236,7 +236,7 @@ fn inputs_that_were_written_are_read() {
     assert!(untold.given.others(&other).is_empty());
 }
 
-/// Nobody who tells no inputs writes another version for them.
+/// A source without inputs does not get the version that has them.
 #[test]
 fn a_version_is_written_for_what_is_told() {
     let version = |given| written_of_inputs(given)[7];
@@ -320,7 +320,7 @@ fn claims_are_not_believed() {
         let refused = opened(&bytes).expect_err(words).to_string();
         assert!(refused.contains(words), "{refused}");
     }
-    // Units that are not there, under a digest that is right and of a head that counts them.
+    // The units are missing. The head counts them, and its digest is right.
     let mut bytes = written();
     let second = HEAD + BLOCK;
     bytes[second + 16..second + 20].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -331,7 +331,7 @@ fn claims_are_not_believed() {
     assert!(print.read(&mut Blocks(Vec::new())).is_err());
 }
 
-/// Gives a head with two blocks the digest that it must have.
+/// Sets the right digest in a head with two blocks.
 fn proved(bytes: &mut [u8]) {
     let inputs = match bytes[7] {
         4 => word(bytes, INPUTS) as usize,
@@ -373,7 +373,8 @@ fn names_of_inputs_are_not_believed() {
     }
 }
 
-/// The AppHash is in a fingerprint of a source that tells it, and changes no other one.
+/// A fingerprint has the AppHashes of a source that records them, and keeps its version
+/// otherwise.
 #[test]
 fn an_app_hash_is_told_where_the_source_tells_it() {
     let with = |hash: &[u8]| {

@@ -1,4 +1,4 @@
-//! Plain bytes out of a stream that may be compressed, and where it breaks.
+//! Decompresses a stream that may be compressed, and finds where it is damaged.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
@@ -8,25 +8,25 @@ use zstd::stream::raw::{DParameter, Decoder as RawZstd, Operation};
 use super::Damage;
 use crate::source_kind::Compression;
 
-/// Windows up to 2 GiB, the most the format knows: slogs are compressed with `--long`.
+/// Windows up to 2 GiB, the limit of the format, because slogs are compressed with `--long`.
 const WINDOW_LOG_MAX: u32 = 31;
 
-/// Compressed bytes that gzip's decoder is given at once. What it decodes in the very call that
-/// fails is lost to us, so it gets little.
+/// Compressed bytes that gzip's decoder gets at once. What it decodes in the call that fails
+/// is lost, so it gets few.
 const GZIP_STEP: usize = 1024;
 
-/// Bytes of a frame's beginning that Zstandard asks for first.
+/// Bytes of a frame's beginning that Zstandard requests first.
 const ZSTD_FIRST_STEP: usize = 5;
 
 /// Why no more bytes come.
 pub(super) enum Failure {
     /// The source failed.
     Io(io::Error),
-    /// The compressed stream is broken.
+    /// The compressed stream is damaged.
     Damage(Damage),
 }
 
-/// The first bytes, which were read to see what it is, and the rest.
+/// The first bytes, which were read to recognise the compression, and the rest.
 type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
 
 pub(super) enum Decoder<R> {
@@ -36,7 +36,7 @@ pub(super) enum Decoder<R> {
 }
 
 impl<R: Read> Decoder<R> {
-    /// Reads as much as is needed to see how the stream is compressed.
+    /// Reads as much as is needed to recognise the compression.
     pub fn new(mut reader: R) -> io::Result<Decoder<R>> {
         let mut head = Vec::new();
         reader.by_ref().take(4).read_to_end(&mut head)?;
@@ -75,12 +75,12 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-/// The compressed bytes, counted, handed out in steps.
+/// The compressed bytes, counted and handed out in steps.
 pub(super) struct Input<R> {
     inner: BufReader<Whole<R>>,
     step: usize,
     consumed: u64,
-    /// The source failed, not what is in it.
+    /// The source failed, and not the compressed stream in it.
     failed: bool,
 }
 
@@ -132,8 +132,8 @@ impl<R: Read> BufRead for Input<R> {
     }
 }
 
-/// The content of all frames, one block at a time: the decoder forgets what it has put out in the
-/// call that meets the damage, so no call is given more than it asks for.
+/// The content of all frames, one block at a time. The decoder discards its output of the call
+/// that meets damage, so no call gets more than it requests.
 pub(super) struct ZstdFrames<R> {
     input: Input<R>,
     decoder: RawZstd<'static>,

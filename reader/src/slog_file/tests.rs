@@ -40,7 +40,7 @@ fn read<R: Read>(reader: R) -> Lines {
     lines
 }
 
-/// A stream that yields a few bytes at a time, and an interruption now and then.
+/// A stream that yields a few bytes at a time, and sometimes an interruption.
 struct Trickle<'a>(&'a [u8], usize);
 
 impl Read for Trickle<'_> {
@@ -132,7 +132,7 @@ fn the_last_line_may_lack_its_newline() {
     assert_eq!(read(&b""[..]), Lines::default());
 }
 
-/// Around the size of a part, and of the buffer.
+/// Lengths around the size of a part and of the buffer.
 #[test]
 fn a_line_longer_than_a_part_comes_in_parts() {
     use LinePart::{First, Last, Middle, Whole};
@@ -174,7 +174,7 @@ fn a_line_longer_than_a_part_comes_in_parts() {
     }
 }
 
-/// Cut anywhere, a stream yields a beginning of its text and says that it was cut.
+/// A stream that is cut anywhere yields the beginning of its text and reports the cut.
 #[test]
 fn a_cut_stream_yields_what_is_there_and_says_so() {
     let text = slog(3000);
@@ -196,7 +196,7 @@ fn damage_costs_nothing_before_it() {
     let mut stream = zstd(&text);
     let third = stream.len() / 3;
     let sound = read(&stream[..third]).text().len();
-    // From here on nothing is sound: the block that is being read breaks, those before do not.
+    // Everything from here on is damaged: the current block fails, and those before do not.
     stream[third..].fill(0xff);
     let lines = read(&stream[..]);
     assert!(sound > 128 << 10);
