@@ -1,7 +1,7 @@
-//! Answers as people and programs read them. What `haltbox diff` found is put into words here
-//! and nowhere else ([`summary`], [`remarks`], `requests`), and laid out as JSON
-//! ([`diff_document`]), on a terminal ([`text`]) and as a page ([`html`]); what `haltbox report`
-//! found as text and page ([`incident`]).
+//! Results as people and programs read them. Only this module puts the findings of `haltbox
+//! diff` into words ([`summary`], [`remarks`], `requests`). It prints them as JSON
+//! ([`diff_document`]), on a terminal ([`text`]) and as a page ([`html`]), and the findings of
+//! `haltbox report` as text and page ([`incident`]).
 
 pub mod checks;
 pub mod diff_document;

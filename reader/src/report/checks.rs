@@ -1,10 +1,10 @@
-//! Which checks saw the transaction of an incident, before a block had it and after.
+//! The checks that saw the transaction of an incident, before and after a block included it.
 
 use serde::Serialize;
 
 use crate::vocabulary::messages::entry::{Check, Incident, Joined};
 
-/// Checks of one incident that are told one by one.
+/// Limit of the checks of one incident that are listed.
 const MOST: usize = 512;
 const NONE: &str = "the recording contains no check of this transaction: haltbox watch records \
                     only checks from the files named with --checks, and removes the oldest ones";
@@ -12,11 +12,11 @@ const NONE: &str = "the recording contains no check of this transaction: haltbox
 /// The checks of one incident.
 #[derive(Debug, Default, Serialize)]
 pub struct Checks {
-    /// The oldest first.
+    /// The checks, oldest first.
     list: Vec<Witness>,
-    /// So many more were there.
+    /// Number of checks that are not listed.
     more: u64,
-    /// What they say together.
+    /// What the checks say together.
     say: Vec<String>,
 }
 
@@ -25,19 +25,19 @@ pub struct Checks {
 struct Witness {
     #[serde(flatten)]
     check: Check,
-    /// How that is known.
+    /// How the check is known to concern the incident.
     by: Joined,
-    /// Milliseconds before the watcher saw the block; negative: behind it.
+    /// Milliseconds before the watcher saw the block; negative if the check came later.
     before_ms: i64,
 }
 
 impl Checks {
-    /// A check, if it is of this incident.
+    /// Takes a check, if it concerns this incident.
     pub fn take(&mut self, incident: &Incident, check: &Check) {
         let Some(by) = check.joins(incident) else {
             return;
         };
-        // Whoever reads a log is killed and reads on tells some of it twice.
+        // A reader of a log that is killed and reads on records some checks twice.
         if self.list.iter().any(|known| known.check == *check) {
             return;
         }
@@ -52,18 +52,18 @@ impl Checks {
         });
     }
 
-    /// All were read.
+    /// Ends the checks: sorts them and makes the sentences.
     pub fn end(&mut self) {
         self.list.sort_by_key(|witness| witness.check.at);
         self.say = self.sentences();
     }
 
-    /// What they say together, one sentence for each of them and verdict.
+    /// What the checks say together: one sentence for each stage and verdict.
     fn sentences(&self) -> Vec<String> {
         if self.list.is_empty() {
             return vec![NONE.to_owned()];
         }
-        // What stages decided before the block; a backend's answer decides nothing.
+        // What stages decided before the block. The answer of one backend decides nothing.
         let decided = self.list.iter().filter(|one| {
             let is_verdict = ["accepted", "refused"].contains(&one.check.verdict.as_str());
             !one.check.part && one.before_ms >= 0 && is_verdict
@@ -85,12 +85,12 @@ impl Checks {
             .collect()
     }
 
-    /// What they say together.
+    /// What the checks say together.
     pub fn say(&self) -> String {
         self.say.join("; ")
     }
 
-    /// Each in words.
+    /// Each check in words.
     pub fn rows(&self) -> impl Iterator<Item = String> {
         let rows = self.list.iter().map(Witness::row);
         let more = (self.more > 0).then(|| format!("and {} more", self.more));
@@ -104,7 +104,7 @@ impl Witness {
         of(self) == of(other)
     }
 
-    /// `times`: how often that was decided.
+    /// `times`: how often the stage gave this verdict.
     fn sentence(&self, times: u64) -> String {
         let what = match self.by {
             Joined::Transaction => "it",

@@ -17,21 +17,21 @@ use crate::compare::side::Side;
 use crate::compare::streams::StreamFacts;
 use crate::compare::verdict::Verdict;
 
-/// Entries of context that are shown on each side of the step.
+/// Number of entries of context that are shown on each side of the step.
 const CONTEXT: usize = 4;
 
-/// The whole answer; `docs/json.md` describes it.
+/// The whole result; `docs/json.md` describes it.
 #[derive(Debug, Serialize)]
 pub struct Document {
     /// Version of this document.
     pub version: u32,
-    /// The class.
+    /// The class of the fault.
     pub verdict: Verdict,
     /// The exit code.
     pub exit: u8,
     /// One sentence.
     pub summary: String,
-    /// Where.
+    /// Where the recordings diverge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Location>,
     /// The two sources.
@@ -39,13 +39,13 @@ pub struct Document {
     /// What differs between the two entries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
-    /// The step stands on this side only.
+    /// The side that alone has the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inserted_on: Option<Side>,
     /// Entries around the step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<Sides<Context>>,
-    /// Who wrote the key last that was read.
+    /// The last write of the key that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_write: Option<LastWrite>,
     /// Replays that do not match.
@@ -58,7 +58,7 @@ pub struct Document {
     /// How the environments differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub environment: Vec<EnvironmentRow>,
-    /// What should be known besides.
+    /// What else the user should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// What to collect next.
@@ -66,16 +66,16 @@ pub struct Document {
     pub collect: Vec<String>,
 }
 
-/// One of something for each side.
+/// A value for each side.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Sides<T> {
-    /// Of the first source.
+    /// The value of the first source.
     pub a: T,
-    /// Of the second.
+    /// The value of the second source.
     pub b: T,
 }
 
-/// What a source is and covers.
+/// What a source is and what it covers.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SideFacts {
     /// Its path.
@@ -88,13 +88,13 @@ pub struct SideFacts {
     /// What the key of that entry is, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_words: Option<String>,
-    /// The value that it read or wrote, where that was kept.
+    /// The value that the entry read or wrote, where the host recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// Which execution of the height stands there.
+    /// The attempt that is compared at the height.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// Its lines are not the host's own bytes: another JSON writer wrote them anew.
+    /// Another JSON writer rewrote its lines: they are not the host's own bytes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rewritten: bool,
     /// What carried its lines.
@@ -109,22 +109,22 @@ pub struct SideFacts {
     /// Highest height.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_height: Option<u64>,
-    /// Heights.
+    /// Number of heights.
     pub blocks: u64,
-    /// Cranks.
+    /// Number of cranks.
     pub cranks: u64,
-    /// Slog lines.
+    /// Number of slog lines.
     pub lines: u64,
     /// Heights without a whole execution.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<u64>,
-    /// Heights missing between others.
+    /// Heights missing between two that are there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<u64>,
-    /// What it records that others of its kind may not, and the heights of it.
+    /// Streams that it records, and their heights. Other recordings of its kind may lack them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamFacts>,
     /// Damage and holes.
@@ -136,7 +136,7 @@ pub struct SideFacts {
     /// Breaks of the activityhash chain.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain_breaks: Vec<BreakFacts>,
-    /// Replays that were checked.
+    /// The result of checking its replays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replays: Option<Replays>,
     /// This node's AppHash at the place, or at the disputed height.
@@ -151,7 +151,7 @@ pub struct BreakFacts {
     pub height: u64,
     /// Crank.
     pub crank: u64,
-    /// The crank before was of the same run.
+    /// The crank before belongs to the same run.
     pub in_run: bool,
 }
 
@@ -164,7 +164,7 @@ pub struct Context {
     pub after: Vec<String>,
 }
 
-/// Who wrote a key last.
+/// The last writes of a key.
 #[derive(Clone, Debug, Serialize)]
 pub struct LastWrite {
     /// Vat and key, or store and key.
@@ -172,27 +172,28 @@ pub struct LastWrite {
     /// What the key is, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_words: Option<String>,
-    /// On side A; null if it is not covered.
+    /// The write on side A; null if it is not covered.
     pub a: Option<Write>,
-    /// On side B.
+    /// The write on side B.
     pub b: Option<Write>,
 }
 
 /// What followed from the first difference.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Consequence {
-    /// Cranks later at which the crankhash first differs; absent if never.
+    /// Number of cranks from the first difference to the first one whose crankhash differs; absent
+    /// if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crankhash_after: Option<u64>,
-    /// Those that differ of the block with the first difference, by their
-    /// place in it, from 0; at most ten thousand.
+    /// Cranks that differ in the block of the first difference, by their position in it, from 0;
+    /// at most ten thousand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub in_block: Vec<u64>,
-    /// Cranks that differ.
+    /// Number of cranks that differ.
     pub cranks_differing: u64,
-    /// Cranks compared.
+    /// Number of cranks compared.
     pub cranks_compared: u64,
-    /// Blocks that differ.
+    /// Number of blocks that differ.
     pub blocks_differing: u64,
 }
 
@@ -201,15 +202,15 @@ pub struct Consequence {
 pub struct HeightFacts {
     /// Height.
     pub height: u64,
-    /// Cranks.
+    /// Number of cranks.
     pub cranks: usize,
-    /// Equal; absent where not comparable as a whole.
+    /// Whether it is equal; absent if it could not be compared as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same: Option<bool>,
 }
 
 impl Document {
-    /// What was found, in the shape and the words that are printed.
+    /// The result in the form and the words that are printed.
     pub fn of(finding: &Finding) -> Document {
         let consequence = &finding.consequence;
         let mut document = Document {
@@ -254,7 +255,7 @@ impl Document {
         document
     }
 
-    /// The step, and what stands around it.
+    /// Adds the step and the entries around it.
     fn step(&mut self, divergence: &Divergence) {
         let difference = &divergence.difference;
         self.changes.clone_from(&divergence.changes);
@@ -292,7 +293,7 @@ impl Document {
         });
     }
 
-    /// What the two recorders say.
+    /// Adds the verdicts of the two recorders.
     fn dissent(&mut self, dissent: &Dissent) {
         for (side, judgement) in [(Side::A, &dissent.a), (Side::B, &dissent.b)] {
             let facts = self.sides.of_mut(side);

@@ -1,5 +1,5 @@
-//! Incidents as whoever is on duty needs them: what happened, how far it got, what stood
-//! where and when, and what to do.
+//! Incidents as the operator on duty needs them: what happened, how far it got, which blocks
+//! were where and when, and what to do.
 
 use std::fmt::Write as _;
 
@@ -13,41 +13,41 @@ use crate::vocabulary::messages::entry::{
     BlockSighting, Check, Child, Height, Incident, what_to_do,
 };
 
-/// Holes that are told one by one.
+/// Limit of the holes that are listed.
 const HOLES: usize = 8;
 
-/// What is told of a recording; `docs/json.md` describes it.
+/// The report about a recording; `docs/json.md` describes it.
 #[derive(Debug, Serialize)]
 pub struct Report {
     version: u32,
     source: String,
     kind: &'static str,
-    /// The box that this is.
+    /// Name of the box, if the source is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<u64>,
     incidents: Vec<Affair>,
-    /// What is not there.
+    /// What is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holes: Vec<String>,
 }
 
-/// An incident, and what its entries tell together.
+/// An incident, with all that its entries say.
 #[derive(Debug, Serialize)]
 struct Affair {
     #[serde(flatten)]
     incident: Incident,
-    /// Levels, and when they were first told.
+    /// Safety levels, and when each was first reported.
     levels: Vec<Reached>,
-    /// The box that this is was frozen of one of its heights.
+    /// The source is the box of one of its heights.
     of_this_box: bool,
-    /// Which checks saw its transaction.
+    /// The checks that saw its transaction.
     checks: Checks,
     what_to_do: String,
 }
 
-/// A level, and when it was first told.
+/// A safety level, and when it was first reported.
 #[derive(Debug, Serialize)]
 struct Reached {
     level: String,
@@ -56,7 +56,7 @@ struct Reached {
 }
 
 impl Report {
-    /// Of a source.
+    /// An empty report about a source.
     pub fn of(source: String, kind: &'static str) -> Report {
         Report {
             version: 1,
@@ -69,13 +69,13 @@ impl Report {
         }
     }
 
-    /// The source is a box.
+    /// Notes that the source is a box.
     pub fn of_box(&mut self, name: &str, height: Option<u64>) {
         self.name = Some(name.to_owned());
         self.height = height;
     }
 
-    /// An incident stands so.
+    /// Takes a state of an incident, of the time `at`.
     pub fn take(&mut self, incident: Incident, at: u64) {
         let known = self.incidents.iter_mut();
         let known = known
@@ -97,21 +97,21 @@ impl Report {
         }
     }
 
-    /// A transaction was checked. All incidents are taken before.
+    /// Takes a check of a transaction. All incidents must have been taken before.
     pub fn check(&mut self, check: &Check) {
         for affair in &mut self.incidents {
             affair.checks.take(&affair.incident, check);
         }
     }
 
-    /// Something is missing.
+    /// Notes that something is missing.
     pub fn hole(&mut self, text: &str) {
         if self.holes.len() < HOLES {
             self.holes.push(text.to_owned());
         }
     }
 
-    /// All was read.
+    /// Ends the report: all entries were read.
     pub fn end(&mut self) {
         for affair in &mut self.incidents {
             let mut heights = affair.incident.heights.iter();
@@ -119,17 +119,17 @@ impl Report {
             affair.what_to_do = affair.advice();
             affair.checks.end();
         }
-        // The one that the box is about comes first.
+        // The incident of the box comes first.
         self.incidents
             .sort_by_key(|affair| (!affair.of_this_box, affair.incident.opened));
     }
 
-    /// No incident was told.
+    /// Whether no incident was recorded.
     pub fn is_empty(&self) -> bool {
         self.incidents.is_empty()
     }
 
-    /// Some incident has not ended.
+    /// Whether some incident has not ended.
     pub fn is_open(&self) -> bool {
         let mut affairs = self.incidents.iter();
         affairs.any(|affair| affair.incident.ended.is_none())
@@ -257,14 +257,14 @@ fn closed_words(opened: u64, height: &Height) -> Option<String> {
     ))
 }
 
-/// A time as people and logs write it.
+/// A time in RFC 3339.
 fn time(millis: u64) -> String {
     let time = i64::try_from(millis).ok();
     let time = time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     time.map_or_else(|| format!("{millis} ms"), |time| time.to_string())
 }
 
-/// How long behind the beginning.
+/// The time since the incident was opened.
 fn delay(opened: u64, at: u64) -> String {
     let millis = at.saturating_sub(opened);
     format!("+{}.{:03} s", millis / 1000, millis % 1000)

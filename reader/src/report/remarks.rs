@@ -1,4 +1,4 @@
-//! What should be known beside a verdict, one sentence each.
+//! Remarks besides a verdict, in one sentence each.
 
 use crate::compare::evidence::Entry;
 use crate::compare::finding::Finding;
@@ -9,7 +9,7 @@ use crate::compare::side::{Side, Who};
 use crate::count::counted;
 use crate::vocabulary::Vocabulary;
 
-/// Names that are listed one by one.
+/// Limit of the names that are listed.
 const NAMES: usize = 8;
 
 /// A remark in words.
@@ -67,7 +67,7 @@ fn first_height(height: u64) -> String {
     )
 }
 
-/// What should be known of one recording, of this name.
+/// A remark about one recording, called `name`.
 fn of_recording(name: &str, remark: &OfRecording) -> String {
     match remark {
         OfRecording::BlockReplaced(height) => format!(
@@ -199,7 +199,7 @@ fn no_hashes(name: &str, cranks: u64, activity_only: bool) -> String {
     )
 }
 
-/// Steps that differ where nothing came of it.
+/// Steps that differ without an effect on the outcome.
 fn steps_aside(aside: &HarmlessSteps, vocabulary: &dyn Vocabulary) -> String {
     let height = aside.height;
     let [a, b] = two_steps(&aside.steps, "steps", vocabulary);
@@ -223,7 +223,7 @@ fn events(height: u64, steps: &[Option<Entry>; 2], vocabulary: &dyn Vocabulary) 
     )
 }
 
-/// The step of each side in one line, or that it has none.
+/// The step of each side in one line, or that the side has none.
 fn two_steps(steps: &[Option<Entry>; 2], what: &str, vocabulary: &dyn Vocabulary) -> [String; 2] {
     let words = |side: Side| {
         let name = side.name();
@@ -236,7 +236,7 @@ fn two_steps(steps: &[Option<Entry>; 2], what: &str, vocabulary: &dyn Vocabulary
     [words(Side::A), words(Side::B)]
 }
 
-/// Why steps may differ where nothing comes of it.
+/// Why steps may differ without an effect.
 fn why_aside(how: HarmlessDifference) -> &'static str {
     match how {
         HarmlessDifference::Answer => {
@@ -259,7 +259,7 @@ fn why_aside(how: HarmlessDifference) -> &'static str {
     }
 }
 
-/// What is each node's own and not the same; `sides`: what the two sources are called.
+/// An input of a node's own that differs. `sides`: names of the two sources.
 pub fn own_input(own: &LocalDifference, sides: [&str; 2]) -> String {
     let LocalDifference { name, height, .. } = own;
     let more = match own.heights {
@@ -298,7 +298,7 @@ fn inputs(agreement: &InputsAgreement) -> String {
     }
 }
 
-/// Some names of many.
+/// The first names of a list.
 fn listed(names: &[String]) -> String {
     match names.split_at_checked(NAMES) {
         Some((first, rest)) if !rest.is_empty() => {

@@ -1,4 +1,4 @@
-//! What to collect next, so that what is open can be decided.
+//! What to collect next to decide what is still open.
 
 use super::summary::a_and_b;
 use crate::compare::finding::{
@@ -37,7 +37,7 @@ pub(super) fn of(finding: &Finding) -> Vec<String> {
     requests
 }
 
-/// The heights that may hold the last write of what was read.
+/// Requests for the heights that may hold the last write of what was read.
 fn earlier_heights(divergence: &Divergence, finding: &Finding) -> Vec<String> {
     let Some(last) = divergence.last_write.as_ref().filter(|last| last.is_read) else {
         return Vec::new();

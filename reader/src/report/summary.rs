@@ -1,4 +1,4 @@
-//! What was found, in one sentence.
+//! The conclusion in one sentence.
 
 use crate::compare::cause::{Cause, Fault, Surplus};
 use crate::compare::classify::Difference;
@@ -88,7 +88,7 @@ fn or_neither(who: Who) -> &'static str {
     }
 }
 
-/// The sources that are fingerprints.
+/// The names of the sources that are fingerprints.
 pub(super) fn a_and_b(who: Who) -> &'static str {
     match who {
         Who::One(side) => side.name(),
@@ -370,7 +370,7 @@ fn other_course(difference: &Difference) -> String {
     };
     let kind = |line: &[u8]| entry::type_of(line).into_owned();
     let mut kinds = [(kind(&a.line), "A"), (kind(&b.line), "B")];
-    // The same sentence whichever source was named first.
+    // Sorted, so that the sentence does not depend on which source was named first.
     kinds.sort_unstable();
     let [(one, x), (other, y)] = kinds;
     match one == other {
@@ -392,7 +392,7 @@ fn extra(difference: &Difference, side: Side, count: usize, of: Surplus) -> Stri
     }
 }
 
-/// A block was given something else, by the names of the inputs.
+/// A block was given other inputs: their names.
 fn other_inputs(names: &[String]) -> String {
     format!("the block had another input: {}", names.join(", "))
 }
@@ -598,7 +598,7 @@ fn identical(extent: &ComparedExtent, finding: &Finding) -> String {
     format!("everything that both cover is equal: {blocks}{amount}{judged}{parts}")
 }
 
-/// Of which heights only a part was compared.
+/// The heights of which only a part was compared.
 fn parts(rows: &[HeightRow]) -> String {
     let in_part = rows.iter().filter(|row| !row.whole);
     let parts: Vec<u64> = in_part.map(|row| row.height).collect();

@@ -1,4 +1,4 @@
-//! The answer as people read it: 80 columns, the verdict first.
+//! The result as text: 80 columns, the verdict first.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -15,17 +15,17 @@ use crate::vocabulary::Vocabulary;
 use haltbox_model::Outside;
 
 const WIDTH: usize = 80;
-/// Letters of a word that may be a path.
+/// Limit of the length of a word that may be a path, in characters.
 const PATH: usize = 400;
-/// Where the text of a section begins.
+/// Column at which the text of a section begins.
 const INDENT: usize = 10;
 
-/// Whether to colour: on a terminal, unless NO_COLOR is set.
+/// Whether to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour(pub bool);
 
 impl Colour {
-    /// As standard output wants it.
+    /// Colours on a terminal, unless NO_COLOR is set.
     pub fn of_stdout() -> Colour {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Colour(std::io::stdout().is_terminal() && !refused)
@@ -41,7 +41,7 @@ impl Colour {
     }
 }
 
-/// What was found, as text.
+/// The result as text.
 pub fn text(finding: &Finding, colour: Colour) -> String {
     let document = &Document::of(finding);
     let mut out = String::new();
@@ -83,7 +83,7 @@ pub(super) fn sentence(text: &str) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
-/// A section: its name at the left, its text wrapped beside it.
+/// Writes a section: its name at the left, its text wrapped beside it.
 pub(super) fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour) {
     let indent = if name.is_empty() { 0 } else { INDENT };
     let wrapped = textwrap::wrap(text, options(WIDTH - indent, text));
@@ -94,8 +94,8 @@ pub(super) fn paragraph(out: &mut String, name: &str, text: &str, colour: Colour
     }
 }
 
-/// Names and paths are not broken, even where they are wider than the screen:
-/// people copy them. What no path is as long as comes from a recording.
+/// Names and paths are not broken, even if they are wider than the screen, because people copy
+/// them. A word that is too long for a path comes from a recording, so it is broken.
 fn options(width: usize, text: &str) -> textwrap::Options<'static> {
     let endless = text.split_whitespace().any(|word| word.len() > PATH);
     textwrap::Options::new(width)
@@ -118,8 +118,8 @@ pub fn beside(out: &mut String, heading: &str, text: &str) {
     }
 }
 
-/// A place in words: height, input, run, crank, vat, delivery, syscall,
-/// transaction, operation, log, type.
+/// A location in words: height, input, run, crank, vat, delivery, syscall, transaction,
+/// operation, log, type.
 pub fn place_words(place: &Location) -> String {
     let mut words = vec![format!("height {}", place.height)];
     if place.attempt > 1 {
@@ -222,7 +222,7 @@ fn changes(out: &mut String, document: &Document, colour: Colour) {
     }
 }
 
-/// A value under the name of its side; long words are broken, not hyphenated.
+/// Writes a value under the name of its side. Long words are broken without a hyphen.
 fn value(out: &mut String, name: &str, text: &str, style: &str, colour: Colour) {
     let letters: Vec<char> = Outside::text(text).to_string().chars().collect();
     for (index, piece) in letters.chunks(WIDTH - INDENT - 3).enumerate() {
@@ -232,7 +232,7 @@ fn value(out: &mut String, name: &str, text: &str, style: &str, colour: Colour) 
     }
 }
 
-/// What the keys are, and what was kept of the values.
+/// Writes the keys in words, and the values that the host recorded.
 fn keys(out: &mut String, document: &Document, colour: Colour) {
     let (a, b) = (&document.sides.a, &document.sides.b);
     let keys = [&a.key_words, &b.key_words];
@@ -294,7 +294,7 @@ fn last_written(last: &LastWrite) -> String {
     format!("last write of {}{words}", last.key)
 }
 
-/// What is to be known of a write besides, in words behind it.
+/// What weakens a write, in words to append.
 pub(super) fn caution(write: &Write) -> &'static str {
     match write.unsure {
         true => " (unknown whether it took effect)",
@@ -378,7 +378,7 @@ pub(super) fn consequence_words(document: &Document) -> Option<String> {
         consequence.blocks_differing,
         document.heights.len()
     );
-    // A chain without cranks.
+    // The chain has no cranks.
     if consequence.cranks_compared == 0 {
         return Some(format!("in total, {blocks} differ"));
     }
@@ -430,7 +430,7 @@ fn common(finding: &Finding) -> String {
     }
 }
 
-/// What a source covers and lacks, in words.
+/// What a source covers and what it lacks, in words.
 pub(super) fn covers(side: &SideFacts) -> String {
     let heights = match (side.first_height, side.last_height) {
         (Some(first), Some(last)) if first == last => format!("height {first}"),

@@ -1,20 +1,20 @@
-//! The timeline of a page: blocks by height, and the cranks of the block in
-//! which the nodes parted.
+//! The timeline of a page: blocks by height, and the cranks of the block in which the nodes
+//! diverged.
 
 use maud::{Markup, html};
 
 use super::diff_document::{Document, HeightFacts};
 use crate::vocabulary::Vocabulary;
 
-/// Bars at most: blocks beyond that share one.
+/// Limit of the bars. More blocks or cranks share bars.
 const BARS: usize = 160;
-/// Of the drawing, in its own units.
+/// Size of the drawing, in its own units.
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 100.0;
 
-/// A bar, which several blocks or cranks may share.
+/// A bar. Several blocks or cranks may share one.
 struct Bar {
-    /// Its height in shares of the highest.
+    /// Its height as a share of the highest, from 0 to 1.
     tall: f64,
     class: &'static str,
 }
@@ -67,7 +67,7 @@ fn bars(heights: &[HeightFacts]) -> Vec<Bar> {
     heights.chunks(size_of(heights.len())).map(bar).collect()
 }
 
-/// Of how many blocks or cranks a bar is.
+/// Number of blocks or cranks in a bar.
 fn size_of(count: usize) -> usize {
     count.div_ceil(BARS).max(1)
 }
