@@ -75,8 +75,8 @@ struct Forwarded {
     arguments: Vec<OsString>,
 }
 
-/// Help, or what is wrong with the arguments: names that others chose may be among
-/// them, as where a shell puts the files of a folder there.
+/// Prints the help, or what is wrong with the arguments. Arguments may be names that others
+/// chose, as when a shell expands the files of a folder, so they are printed safely.
 fn refused(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
@@ -127,12 +127,12 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
     }
 }
 
-/// As they were given, for the program that does the command.
+/// The arguments as the user gave them, for the program that runs the command.
 fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
-/// Whoever read the output has seen enough: that is success.
+/// Whether the reader of the output closed it. That is success: the reader has seen enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause

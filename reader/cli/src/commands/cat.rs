@@ -1,4 +1,4 @@
-//! `haltbox cat`: the lines, byte for byte as the host gave them.
+//! `haltbox cat`: prints the lines, byte for byte as the host wrote them.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-/// What nodes answered: a box alone has such.
+/// Prints what nodes answered. Only a box has that.
 fn evidence(selection: &Selection, path: &Path, source: &Source) -> anyhow::Result<Outcome> {
     anyhow::ensure!(
         selection.is_empty(),
@@ -145,14 +145,14 @@ struct Cat<'a> {
     printed: bool,
     damaged: bool,
     holes: u64,
-    /// The newest line was asked for.
+    /// The newest line is selected.
     inside: bool,
-    /// Entries were lost between it and the next.
+    /// Entries were lost between the newest line, which is not selected, and the next.
     owed: bool,
 }
 
 impl<'a> Cat<'a> {
-    /// Without a selection lines go through unread.
+    /// Without a selection, lines pass without being parsed.
     fn new(
         args: &'a CatArgs,
         selection: &'a Selection,
@@ -171,7 +171,7 @@ impl<'a> Cat<'a> {
         }
     }
 
-    /// What is lost beside what was asked for does not count.
+    /// A loss between lines that are not selected does not count.
     fn lost(&mut self, hole: &Hole) {
         if hole.lost {
             self.damaged |= self.inside;

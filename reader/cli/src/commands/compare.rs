@@ -32,17 +32,17 @@ pub struct CompareArgs {
     profile: Option<String>,
 }
 
-/// Notes on what is each node's own.
+/// Limit of the notes about inputs of a node's own.
 const OWN_INPUTS: usize = 16;
 
-/// Letters of names of one group in the table.
+/// Limit of the names of one group in the table, in bytes.
 const NAMES: usize = 400;
 
-/// What is said of any number of sources.
+/// The result for any number of sources.
 #[derive(Serialize)]
 pub struct Answer {
     version: u32,
-    /// How the command ends.
+    /// The exit code.
     pub exit: u8,
     /// One sentence.
     pub summary: String,
@@ -51,15 +51,15 @@ pub struct Answer {
     first_height: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_height: Option<u64>,
-    /// Who agrees, the largest group first.
+    /// Which nodes agree, the largest group first.
     pub groups: Vec<Group>,
-    /// Nodes that cover no whole block.
+    /// Nodes without a whole block.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     without_blocks: Vec<String>,
     /// What could not be decided, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     undecided: Vec<String>,
-    /// What should be known besides.
+    /// What else the user should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     /// Sources that could not be read, and why.
@@ -82,10 +82,10 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Groups sources, read with the profile that is asked for.
+/// Groups sources. `profile`: the one that the user asked for.
 ///
 /// # Errors
-/// What comparing gives.
+/// An error from comparing two sources. A source that cannot be read is listed in the answer.
 pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Answer> {
     let mut unreadable = Vec::new();
     let mut read_ones = Vec::new();
@@ -149,7 +149,7 @@ fn notes_of(nodes: &[Node], groups: &[Group], own_inputs: BTreeSet<String>) -> V
     own.chain(silent).chain(inputs).collect()
 }
 
-/// A source, and how it was recorded.
+/// A source that was read, and how it was recorded.
 struct Read {
     node: Node,
     rules: Option<Digest>,
@@ -167,8 +167,8 @@ fn read(path: &Path, profile: Option<&str>) -> anyhow::Result<Read> {
     })
 }
 
-/// Takes out what was recorded by other rules than most, or than the first: its digests
-/// are of something else. Gives a sentence for each.
+/// Removes the sources whose rules differ from those of most, or of the first if none has
+/// most. Their digests are of something else. Returns a sentence for each.
 fn without_foreign(sources: &mut Vec<(&PathBuf, Read)>) -> Vec<String> {
     let count = |rules| sources.iter().filter(|(_, of)| of.rules == rules).count();
     let Some(most) = sources.iter().map(|(_, of)| count(of.rules)).max() else {
@@ -191,14 +191,14 @@ fn without_foreign(sources: &mut Vec<(&PathBuf, Read)>) -> Vec<String> {
         .collect()
 }
 
-/// Nodes that are tried as the one that the others are held to.
+/// Number of nodes that are tried as the start of the first group.
 const SEEDS: usize = 8;
 
-/// Members of a group that are asked for its difference from another.
+/// Number of members of a group that are compared with another group.
 const SPEAKERS: usize = 3;
 
-/// Digests say who agrees, and what they say is held to what comparing two sources
-/// says: neither may contradict the other.
+/// Confirms groups. Digests group the nodes, and comparisons of two sources check the groups:
+/// neither may contradict the other.
 struct Judging<'a> {
     profile: Option<&'a str>,
     nodes: &'a [Node],
@@ -207,7 +207,7 @@ struct Judging<'a> {
     /// Nodes that differ from the group that their digests put them in.
     homeless: Vec<usize>,
     undecided: Vec<String>,
-    /// What is each node's own and not the same, as far as two were compared.
+    /// Inputs of a node's own that differ, from all comparisons.
     own_inputs: RefCell<BTreeSet<String>>,
 }
 
@@ -225,7 +225,8 @@ impl Judging<'_> {
     fn diff(&self, one: usize, other: usize) -> anyhow::Result<Finding> {
         let finding = difference(self.profile, self.paths[one], self.paths[other])?;
         let name = |node: usize| self.nodes[node].name.as_str();
-        // The same sentence whichever of the two was asked first.
+        // Always in the order of the sources, so that the sentence does not depend on which one was
+        // compared first.
         let own = finding.own_inputs().map(|own| match one < other {
             true => own_input(own, [name(one), name(other)]),
             false => own_input(&own.turned(), [name(other), name(one)]),
@@ -234,8 +235,8 @@ impl Judging<'_> {
         Ok(finding)
     }
 
-    /// Whole blocks with equal digests are equal; what else a node tells, only its
-    /// entries or units do.
+    /// Checks the members of each group. Equal digests prove equal whole blocks; about the rest,
+    /// only entries or units decide.
     fn check_members(&mut self) -> anyhow::Result<()> {
         for at in 0..self.groups.len() {
             let mut members = self.groups[at].members.clone();
@@ -249,8 +250,7 @@ impl Judging<'_> {
         Ok(())
     }
 
-    /// Those of a group's members that agree with one another where they can be
-    /// compared, each with some other one.
+    /// The members of a group that agree, each with at least one other where they can be compared.
     fn connected(&mut self, mut members: Vec<usize>) -> anyhow::Result<Vec<usize>> {
         let mut kept: Vec<usize> = members.first().copied().into_iter().collect();
         members = members.split_off(kept.len());
@@ -272,8 +272,8 @@ impl Judging<'_> {
         Ok(kept)
     }
 
-    /// The member that a node is compared with: one with entries, if some height is
-    /// common to both, and of these the one that covers most.
+    /// The member that a node is compared with: it shares a height, has entries if possible, and
+    /// covers most.
     fn partner(&self, kept: &[usize], member: usize) -> Option<usize> {
         let shares = |other: &&usize| self.nodes[**other].shares(&self.nodes[member]);
         let entries = |other: &&usize| self.nodes[**other].has_entries;
@@ -300,15 +300,16 @@ impl Judging<'_> {
                 kept.push(member);
                 self.groups.push(left(vec![partner], &finding));
             }
-            // It may agree with those that left before: it covers no height at which they did.
+            // It may agree with nodes that left the group before, because it covers no height at
+            // which they left.
             1 => self.homeless.push(member),
             _ => self.undecided.push(undecided(&finding)),
         }
         Ok(())
     }
 
-    /// Nodes whose digests tell nothing, or not enough, go where their entries agree. Which
-    /// groups come of it does not hang on the names.
+    /// Places nodes whose digests prove too little, by their entries. The result does not depend
+    /// on names.
     fn place_others(&mut self) -> anyhow::Result<()> {
         let all = self.nodes.iter().enumerate();
         let unsure = all.filter(|(_, node)| node.unsure && !node.heights.is_empty());
@@ -325,8 +326,9 @@ impl Judging<'_> {
         Ok(())
     }
 
-    /// The first group is of a node that others agree with or differ from: one that tells
-    /// nothing of any other decides nothing. Those that could not be placed.
+    /// Starts the first group with a node that others agree with or differ from. A node that
+    /// cannot be compared with any other decides nothing. Returns the nodes that could not be
+    /// placed.
     fn seed(&mut self, members: &[usize]) -> anyhow::Result<Vec<(usize, Finding)>> {
         let mut first = None;
         for seed in members.iter().take(SEEDS) {
@@ -346,8 +348,8 @@ impl Judging<'_> {
         Ok(open)
     }
 
-    /// Places what can be placed; what stands in a group then may tell where another node
-    /// belongs.
+    /// Places all nodes that can be placed. A node in a group may decide where another one
+    /// belongs, so it tries again after each success.
     fn place_all(&mut self, mut members: Vec<usize>) -> anyhow::Result<Vec<(usize, Finding)>> {
         loop {
             let before = members.len();
@@ -362,8 +364,8 @@ impl Judging<'_> {
         }
     }
 
-    /// A node that agrees with another group too speaks for none: it covers no height at
-    /// which they part.
+    /// Finds members that agree with another group too. They cover no height at which the groups
+    /// part, so they do not count for a majority.
     fn find_silent(&mut self) -> anyhow::Result<()> {
         for at in 0..self.groups.len() {
             for member in self.groups[at].members.clone() {
@@ -392,8 +394,8 @@ impl Judging<'_> {
         Ok(false)
     }
 
-    /// Puts a node where it agrees, or by itself if it differs from all; else what could not
-    /// be decided.
+    /// Puts a node into the group that it agrees with, or into a new one if it differs from all.
+    /// Returns the comparison that decided nothing, if it cannot be placed.
     fn place(&mut self, member: usize) -> anyhow::Result<Option<Finding>> {
         let (mut differs, mut open, mut agreeing) = (None::<Finding>, None, Vec::new());
         for at in 0..self.groups.len() {
@@ -419,8 +421,8 @@ impl Judging<'_> {
         Ok(open)
     }
 
-    /// What a group says of a node: that it differs, if some member says so, else what was
-    /// said first.
+    /// Compares a node with a group: the comparison that finds a difference if there is one, else
+    /// one that finds none, else the first.
     fn asked_of(&self, group: usize, node: usize) -> anyhow::Result<Option<Finding>> {
         let mut asked = self.speakers(group);
         asked.truncate(1);
@@ -439,8 +441,9 @@ impl Judging<'_> {
         Ok(first)
     }
 
-    /// Members that are asked of a node whose digests do not tell: those that cover most, and
-    /// those that reach highest, since the one may end where others part.
+    /// Members that are compared with a node whose digests prove too little: those that share most
+    /// heights with it, and those that reach highest, because the first may end before others
+    /// part.
     fn witnesses(&self, group: usize, node: usize) -> Vec<usize> {
         let mut members = self.groups[group].members.clone();
         let common = |member: &usize| {
@@ -462,8 +465,8 @@ impl Judging<'_> {
         asked
     }
 
-    /// Who speaks for a group: digests tell where two part, only entries tell what
-    /// differs.
+    /// Members that speak for a group. Digests show where two part, and only entries show what
+    /// differs, so members with entries come first.
     fn speakers(&self, group: usize) -> Vec<usize> {
         let mut members = self.groups[group].members.clone();
         members.sort_by_key(|member| {
@@ -474,7 +477,7 @@ impl Judging<'_> {
         members
     }
 
-    /// The step at which each group leaves the first one.
+    /// Names the step at which each group leaves the first one.
     fn name_differences(&mut self) -> anyhow::Result<()> {
         let mut at = 1;
         while at < self.groups.len() {
@@ -504,8 +507,9 @@ impl Judging<'_> {
         Ok(())
     }
 
-    /// The first comparison that tells a difference: who covers too little to see it
-    /// does not speak against it. Else the first that decides, else the last one.
+    /// Compares the speakers of a group with those of the first group. Returns the first
+    /// comparison that finds a difference: a member that covers too little to see it proves
+    /// nothing. Else returns the first that decides, else the last.
     fn difference_of(&self, group: usize) -> anyhow::Result<Option<Finding>> {
         let mut best: Option<Finding> = None;
         for reference in self.speakers(0) {
@@ -523,13 +527,13 @@ impl Judging<'_> {
     }
 }
 
-/// What could not be decided of the second of two nodes.
+/// What could not be decided about the second of two nodes, in words.
 fn undecided(finding: &Finding) -> String {
     let [a, b] = finding.recordings.each_ref().map(|of| of.path.display());
     format!("{b} (B) beside {a} (A): {}", summary::words(finding))
 }
 
-/// A comparison in which the first source alone is at fault.
+/// Whether only the first source is at fault in a comparison.
 fn is_of_a(finding: &Finding) -> bool {
     let [a, b] = finding.recordings.each_ref().map(|of| {
         let replays = of.replays.as_ref();
@@ -538,12 +542,12 @@ fn is_of_a(finding: &Finding) -> bool {
     finding.verdict() == Verdict::Replay && b.is_empty() && a.iter().all(|of| !of.of_other)
 }
 
-/// The height at which a comparison says that two part.
+/// The height at which two sources diverge, by a comparison.
 fn parts_at(finding: &Finding) -> Option<u64> {
     finding.location().map(|place| place.height)
 }
 
-/// Nodes that leave the others where a comparison says so.
+/// A new group of nodes that leave the others where a comparison says.
 fn left(members: Vec<usize>, finding: &Finding) -> Group {
     let mut group = Group {
         members,
@@ -605,7 +609,8 @@ fn conclude(named: usize, groups: &[Group], unknown: usize) -> (u8, String) {
     )
 }
 
-/// One line a group, and then who is in it: a hundred nodes on a screen.
+/// The table: one line for each group, and then the members of each. A hundred nodes fit on a
+/// screen.
 fn table(answer: &Answer, colour: Colour) -> String {
     let style = ["1;32", "1;31", "1;33"][usize::from(answer.exit.min(2))];
     let mut out = format!("{}\n\n", colour.paint(style, &answer.summary));
@@ -648,7 +653,7 @@ fn table(answer: &Answer, colour: Colour) -> String {
     out
 }
 
-/// As many names as fit a few lines.
+/// As many names as fit on a few lines.
 fn shortened(names: Vec<&str>) -> String {
     let count = names.len();
     let mut out = String::new();
@@ -677,8 +682,7 @@ fn what_of(answer: &Answer, index: usize, group: &Group) -> String {
     }
 }
 
-/// Names without the folder that all of them have, and without what every
-/// fingerprint's name ends in.
+/// Shortens names by the folder that all of them share, and by the ending of fingerprints.
 fn short_names(answer: &Answer) -> impl Fn(&str) -> &str {
     let names = || answer.groups.iter().flat_map(|group| &group.nodes);
     let first = names().next().map_or("", String::as_str);
@@ -715,7 +719,7 @@ mod tests {
         assert_eq!(unsupported, [expected]);
         let kept: Vec<&PathBuf> = sources.iter().map(|(path, _)| *path).collect();
         assert_eq!(kept, [&paths[0], &paths[2]]);
-        // Two that agree do not make three.
+        // Two nodes that agree say nothing about a third.
         let agreeing = [Group {
             members: vec![0, 1],
             ..Group::default()

@@ -12,9 +12,9 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Runs the command; `program` has all commands.
+/// Runs the command. `program` has all commands.
 pub fn run(args: &CompletionsArgs, program: &mut clap::Command) -> anyhow::Result<Outcome> {
-    // Into memory first: it panics where it cannot write.
+    // The generator panics if it cannot write, so it writes into memory first.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, program, "haltbox", &mut script);
     output::unchanged(&String::from_utf8_lossy(&script))?;

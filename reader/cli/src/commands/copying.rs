@@ -1,4 +1,4 @@
-//! A box from any source: a part of it, or a redaction.
+//! Makes a box from any source: an extract, or a redaction.
 
 use std::fs::File;
 use std::io;
@@ -23,31 +23,31 @@ use haltbox_reader::execution::{Execution, MissingRecords};
 use haltbox_reader::selection::{SelectedLine, Selection, Selector};
 use haltbox_reader::source::{Blocks, Hole, Item, Line, Source};
 
-/// The longest line that is put together from parts: a file of kilobytes may
-/// unpack to one of gigabytes.
+/// Limit of a line that is joined from parts, in bytes. A file of kilobytes may decompress to
+/// a line of gigabytes.
 const LINE_MAX: usize = 64 << 20;
 
 /// What to make.
 pub(crate) struct Making<'a> {
-    /// Which lines.
+    /// The lines to copy.
     pub(crate) selection: &'a Selection,
-    /// With the node's log.
+    /// Also copy the node's log.
     pub(crate) node: bool,
-    /// What lines go through.
+    /// Redacts each line, if set.
     pub(crate) redactor: Option<Redactor>,
-    /// How the origin begins: `extract of`.
+    /// How the origin in the box begins, such as `extract of`.
     pub(crate) verb: &'static str,
-    /// What the origin says besides.
+    /// What else the origin says.
     pub(crate) details: String,
 }
 
 /// What was made.
 pub(crate) struct Made {
-    /// `HEIGHT-HASH`.
+    /// Name of the box, `HEIGHT-HASH`.
     pub(crate) name: String,
-    /// Slog lines, those around evicted block records included.
+    /// Number of slog lines, with those around evicted block records.
     pub(crate) lines: u64,
-    /// Lines that were no JSON when redacted.
+    /// Number of lines that were not JSON when they were redacted.
     pub(crate) not_json: u64,
     damaged: bool,
 }
@@ -94,8 +94,8 @@ pub(crate) fn make(
     Ok(made)
 }
 
-/// HASHes are made by the profile's rules: by others the box would get another
-/// name and promise what its lines do not give.
+/// Checks that the profile's rules are those of the source. HASHes are made by these rules, so
+/// with other rules the box would get another name, and its index would not match its lines.
 fn check_profile(path: &Path, source: &Source, profile: &Profile) -> anyhow::Result<()> {
     let by = source.profile().unwrap_or_default();
     let recorded = identity_of(source).and_then(|identity| identity.profile_digest);
@@ -114,7 +114,8 @@ fn check_profile(path: &Path, source: &Source, profile: &Profile) -> anyhow::Res
     Ok(())
 }
 
-/// A file named as another execution's box would be taken for that.
+/// Checks that the file does not have the name of another execution's box. It would be taken
+/// for that box.
 fn check_name(output: &Path, inside: &str) -> anyhow::Result<()> {
     let file = output.file_name().unwrap_or_default().to_string_lossy();
     if let (Ok(file), Ok(own)) = (file.parse::<BoxName>(), inside.parse::<BoxName>())
@@ -139,7 +140,7 @@ fn is_of(identity: Option<&Identity>, of: Attempt) -> bool {
     identity.is_some_and(|i| (i.height, i.attempt) == (Some(of.height), Some(of.attempt)))
 }
 
-/// The origin a source tells of, uncut where it can be had.
+/// The origin that a source records. The manifest has it uncut.
 fn origin_of(source: &Source) -> Option<&String> {
     let Source::BlackBox(bx) = source else {
         return None;
@@ -153,7 +154,7 @@ struct Written {
     of: Attempt,
     hash: Option<BlockHash>,
     known: IndexedBlock,
-    /// Lines written when it ended.
+    /// Number of lines that were written when it ended.
     evidence: u64,
 }
 
@@ -161,7 +162,7 @@ struct Written {
 struct Open {
     of: Attempt,
     execution: Execution,
-    /// By the rules of the source's HASH, where they are others.
+    /// The execution by the rules of the source's HASH, if those differ.
     promised: Option<Execution>,
 }
 
@@ -176,12 +177,12 @@ struct Copy<'a> {
     profile: &'a Profile,
     making: &'a Making<'a>,
     selector: Selector<'a>,
-    /// The source tells by itself where lines of the node's log belong.
+    /// The source itself shows where lines of the node's log belong.
     places_node: bool,
-    /// Parts of a line that goes on.
+    /// Parts of a line that continues.
     parts: Vec<u8>,
-    /// Holes behind the newest line, and whether that line was wanted: what
-    /// lies between two unwanted lines is not of what was asked for.
+    /// Holes behind the newest line, and whether that line is selected. A hole between two lines
+    /// that are not selected is not copied.
     pending: Vec<Missing>,
     in_range: bool,
     target: Target<'a>,
@@ -224,7 +225,7 @@ impl<'a> Copy<'a> {
         Ok(self.target)
     }
 
-    /// A line is redacted and written whole, however it was read.
+    /// Joins the parts of a line, because a line must be redacted and written as a whole.
     fn part(&mut self, line: &Line<'_>) -> io::Result<()> {
         if !line.goes_on && self.parts.is_empty() {
             return self.line(line);
@@ -293,7 +294,7 @@ impl<'a> Copy<'a> {
         });
     }
 
-    /// The newest line is known to be wanted or not.
+    /// Keeps or drops the pending holes, once it is known whether the newest line is selected.
     fn settle_holes(&mut self, wanted: bool) {
         let everything = self.making.selection.is_empty();
         if self.in_range || wanted || everything {
@@ -319,7 +320,7 @@ struct Target<'a> {
     node_lines: u64,
     context_lines: u64,
     not_json: u64,
-    /// Main records that were written.
+    /// Counters of the main records that were written.
     main: Option<Span>,
     holes: Vec<Missing>,
     damaged: bool,
@@ -388,7 +389,7 @@ impl<'a> Target<'a> {
         done.map_err(io::Error::other)
     }
 
-    /// The line as it is to be written. The buffer is given back after use.
+    /// The line as it will be written. The caller returns the buffer after use.
     fn redact(&mut self, line: &[u8]) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.redacted);
         out.clear();
@@ -399,8 +400,8 @@ impl<'a> Target<'a> {
         out
     }
 
-    /// Takes what the written line tells: the index must be what a reader of
-    /// the box finds in it.
+    /// Indexes the line that was written, and not the one that was read: the index must match what
+    /// a reader finds in the box.
     fn index(&mut self, line: &[u8], whole: bool, origin: Origin) {
         let Some(rules) = &self.profile.slog else {
             return;
@@ -426,7 +427,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Block records are missing here.
+    /// Notes that block records are missing here.
     fn spoil(&mut self, records: Option<(Lane, u64, u64)>) {
         if let Some(open) = &mut self.open {
             open.executions().for_each(Execution::hole);
@@ -452,7 +453,7 @@ impl<'a> Target<'a> {
         });
     }
 
-    /// The rules of the HASH that the source promises of a block, if they are others.
+    /// The rules of the HASH in the source's index, if they differ from the profile's.
     fn other_rules(&self, of: Attempt) -> Option<Digest> {
         let by = self.known(of, None).promised?.by?;
         let own = self.profile.slog.as_ref()?.canonical().name_digest();
@@ -484,7 +485,7 @@ impl<'a> Target<'a> {
         });
     }
 
-    /// The lines behind a block tell whether it was confirmed.
+    /// Sets the states of all blocks again: lines behind a block show whether it was confirmed.
     fn restate(&mut self, life: &Lifecycle) {
         let state_of = |height, attempt| {
             let block = life.block(Attempt { height, attempt })?;
@@ -496,8 +497,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A box whose lines were changed must not become sound by being copied. `found`: the
-    /// HASH by the rules of the promised one.
+    /// Whether the HASH of the lines is the one in the source's index. If not, the lines were
+    /// changed, and copying must not make the box look sound. `found`: the HASH by the rules of
+    /// the index.
     fn is_promised(&mut self, of: Attempt, found: Option<BlockHash>, known: &IndexedBlock) -> bool {
         let promised = known.promised.as_ref();
         let found = found.map(|hash| hash.to_string());
@@ -539,7 +541,7 @@ impl<'a> Target<'a> {
         Ok(made)
     }
 
-    /// The block the box is about: the source's own, if it is there, else the
+    /// The block that gives the box its name: the one of the source's name if it was copied, else
     /// one that diverged, else the last.
     fn subject(&self, of: Option<&Identity>) -> Option<&Written> {
         let own = |w: &&Written| is_of(of, w.of);
@@ -588,8 +590,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What the source says of its own origin is kept: an extract of a redacted
-    /// box is redacted too.
+    /// The origin of the box. It includes the source's own origin, because an extract of a
+    /// redacted box is redacted too.
     fn origin(&self, path: &Path, source: &Source) -> String {
         let file = || match path.file_name() {
             Some(name) if path != Path::new("-") => name.to_string_lossy().into_owned(),
@@ -650,8 +652,8 @@ impl<'a> Target<'a> {
             .collect()
     }
 
-    /// A box's own losses and holes have no place among its lines, so all of
-    /// them may concern what was asked for.
+    /// Copies the losses and holes of a box. They have no position among its lines, so all of them
+    /// may concern the copied lines.
     fn inherit(&self, manifest: &Manifest, fields: &mut ManifestFields) {
         fields.losses.clone_from(&manifest.losses);
         fields.holes.extend_from_slice(&manifest.holes);
@@ -673,7 +675,7 @@ impl Written {
     }
 }
 
-/// `2026-11-21T01:02:03Z`.
+/// The time now, such as `2026-11-21T01:02:03Z`.
 fn now() -> String {
     let now = jiff::Timestamp::now().as_second();
     jiff::Timestamp::from_second(now).map_or_else(|_| "unknown".to_owned(), |t| t.to_string())

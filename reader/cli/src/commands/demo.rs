@@ -1,8 +1,8 @@
-//! `haltbox demo`: a halt, played with the real programs.
+//! `haltbox demo`: shows a halt with the real programs.
 //!
-//! The slog is real: blocks 12 and 13 of two Agoric validators, one of which
-//! had a row of its storage altered on disk. The node's log is made up, because
-//! the recordings were made without the Cosmos side.
+//! The slog is real: blocks 12 and 13 of two Agoric validators. A row of one validator's
+//! storage was changed on disk. The node's log is made up, because the recordings were made
+//! without the Cosmos side.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ use haltbox_reader::source_summary::SourceSummary;
 
 const HEALTHY: &[u8] = include_bytes!("../../data/honest-a-12-13.slog.zst");
 const DIVERGENT: &[u8] = include_bytes!("../../data/divergent-kv-12-13.slog.zst");
-/// How long anything may take before the demo gives up.
+/// How long each step may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Demonstrate a halt with two validators, one of which diverges.
@@ -97,7 +97,7 @@ struct Validator {
     stderr: PathBuf,
 }
 
-/// Starts a recorder and plays both blocks into it.
+/// Starts a recorder and writes both blocks into its pipe.
 fn play(name: &str, slog: &[u8], folder: &Path) -> anyhow::Result<Validator> {
     let dir = folder.join(name);
     fs::create_dir(&dir)?;
@@ -133,7 +133,7 @@ fn play(name: &str, slog: &[u8], folder: &Path) -> anyhow::Result<Validator> {
 }
 
 impl Validator {
-    /// Writes the slog, and what the node would log as each block commits.
+    /// Writes the slog, and what the node would log when each block commits.
     fn execute(&mut self, slog: &[u8], name: &str) -> anyhow::Result<()> {
         let profile = Profile::builtin("agoric")?;
         let rules = profile.slog.as_ref().context("the profile has no slog")?;
@@ -159,7 +159,7 @@ impl Validator {
         Ok(())
     }
 
-    /// The network decides block 14, whose header agrees with this node.
+    /// Logs that the network decided block 14, whose header agrees with this node.
     fn agree(&self) -> anyhow::Result<()> {
         let hash = app_hash(13, "healthy");
         let line = format!(
@@ -169,7 +169,7 @@ impl Validator {
         Ok(writeln!(&self.node_log, "{line}")?)
     }
 
-    /// The same header at the node that computed something else.
+    /// Logs the same header at the node that computed another AppHash.
     fn diverge(&self) -> anyhow::Result<()> {
         let (network, local) = (app_hash(13, "healthy"), app_hash(13, "divergent"));
         let line = format!(
@@ -201,7 +201,7 @@ impl Validator {
         Ok(boxes.into_iter().next())
     }
 
-    /// Asks the running recorder, as an operator would.
+    /// Asks the running recorder for a box, as an operator would.
     fn freeze(&self) -> anyhow::Result<PathBuf> {
         let asked = Command::new(Sibling::Record.program())
             .args(["freeze", "--height", "13"])
@@ -213,7 +213,7 @@ impl Validator {
             .context("the healthy validator has no box")
     }
 
-    /// Ends the slog and gives what the recorder said.
+    /// Ends the slog, and returns what the recorder printed.
     fn finish(mut self) -> anyhow::Result<String> {
         drop(self.slog);
         let status = self.recorder.wait()?;
@@ -226,7 +226,7 @@ impl Validator {
     }
 }
 
-/// A made-up AppHash: the same at every node up to block 12.
+/// A made-up AppHash. It is the same at every node up to block 12.
 fn app_hash(height: u64, name: &str) -> String {
     let who = if height < 13 { "any" } else { name };
     blake3::hash(format!("demo {height} {who}").as_bytes())
@@ -241,7 +241,8 @@ fn this_program(command: &str, sources: &[&Path]) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(&shown.stdout)?)
 }
 
-/// The names alone tell in which block the two parted.
+/// Prints the names of the blocks of both. The names alone show in which block the two
+/// diverged.
 fn compare(good: &Path, bad: &Path) -> anyhow::Result<()> {
     let profile = Profile::builtin("agoric")?;
     let summary = |path: &Path| -> anyhow::Result<SourceSummary> {

@@ -1,4 +1,4 @@
-//! `haltbox extract`: a part of a source as a black box of its own.
+//! `haltbox extract`: writes a part of a source to a new black box.
 
 use std::path::PathBuf;
 

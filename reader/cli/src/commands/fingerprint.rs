@@ -57,14 +57,14 @@ pub fn run(args: &FingerprintArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// A source's fingerprint.
+/// The fingerprint of a source.
 #[derive(Debug)]
 pub struct Made {
-    /// The file.
+    /// The contents of the file.
     pub bytes: Vec<u8>,
-    /// How many blocks are in it.
+    /// Number of blocks in it.
     pub blocks: usize,
-    /// The last height whose inputs are told, and these in short.
+    /// The last height whose inputs are recorded, and these in short form.
     pub given: Option<(u64, String)>,
 }
 
@@ -73,10 +73,10 @@ fn default_name(source: &Path) -> PathBuf {
     PathBuf::from(format!("{name}.fingerprint"))
 }
 
-/// Makes a source's fingerprint.
+/// Makes the fingerprint of a source.
 ///
 /// # Errors
-/// What reading gives, or why there is nothing to digest.
+/// An error from reading, or why there is nothing to digest.
 pub fn make(recording: &Recording) -> anyhow::Result<Made> {
     let Some(rules) = &recording.profile.slog else {
         anyhow::bail!(
@@ -126,7 +126,8 @@ pub fn make(recording: &Recording) -> anyhow::Result<Made> {
     })
 }
 
-/// HASH of each execution, if it is whole: another one's must not name it.
+/// The HASH of each whole execution, by height and attempt. The HASH of another attempt must
+/// not be used.
 fn hashes(recording: &Recording) -> anyhow::Result<HashMap<(u64, u32), BlockHash>> {
     let source_summary = SourceSummary::of(&recording.source, &recording.profile)?;
     if source_summary.wrapped > 0 {

@@ -1,4 +1,4 @@
-//! `haltbox info`: the verdict first, then what the source covers and lost.
+//! `haltbox info`: shows the verdict, then what the source covers and lost.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use haltbox_reader::source_summary::{Row, SourceSummary};
 use haltbox_reader::trace::{BlockTrace, TraceSink};
 use haltbox_reader::vocabulary::{self, ComparedAmount, Vocabulary};
 
-/// Blocks that are listed; `haltbox ls` lists them all.
+/// Limit of the blocks that are listed; `haltbox ls` lists all.
 const ROWS: usize = 20;
 
 /// Show what a source is, what it covers and what it lost.
@@ -44,10 +44,10 @@ struct Info {
     host: Option<HostFingerprint>,
     losses: Vec<String>,
     notes: Vec<String>,
-    /// What it records that others of its kind may not.
+    /// Streams that it records. Other recordings of its kind may lack them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     streams: Vec<StreamFacts>,
-    /// What the block that a box is about was given, in short.
+    /// The inputs of the block that a box is about, in short form.
     #[serde(skip_serializing_if = "String::is_empty")]
     inputs: String,
     #[serde(flatten)]
@@ -67,7 +67,7 @@ struct Identity {
     quote: String,
     app_hash: Option<AppHash>,
     network_app_hash: Option<AppHash>,
-    /// The profile it was recorded with.
+    /// The profile with which it was recorded.
     profile: String,
     created: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +128,7 @@ fn look(path: &Path, profile: Option<&str>) -> anyhow::Result<Info> {
     Ok(info)
 }
 
-/// What the block that a box is about was given.
+/// The inputs of the block that a box is about.
 fn inputs_of(path: &Path, identity: &Identity, profile: &Profile) -> anyhow::Result<Inputs> {
     let mut inputs = Inputs::default();
     if profile.inputs.is_empty() || identity.height.is_none() {
@@ -229,7 +229,7 @@ fn notes_of(source: &Source) -> Vec<String> {
     }
 }
 
-/// What the source amounts to, in one line.
+/// What the source shows, in one line.
 fn verdict(
     source: &Source,
     identity: Option<&Identity>,
@@ -241,7 +241,7 @@ fn verdict(
         let row = rows.find(|row| {
             Some(row.height) == identity.height && Some(row.attempt) == identity.attempt
         });
-        // A log alone has no rows.
+        // A box that holds only the node's log has no rows.
         let state = row.and_then(|row| row.state).or(identity.state);
         let diverged = state == Some(State::Diverged);
         if identity.height.is_none() {
@@ -359,7 +359,7 @@ impl Info {
         text + &self.newest_blocks()
     }
 
-    /// What of its lines is not as a host writes them.
+    /// What is unusual about its lines.
     fn oddities(&self) -> Vec<(&'static str, String)> {
         let summary = &self.summary;
         let altered = altered(summary).into_iter();
@@ -387,7 +387,7 @@ impl Info {
         told
     }
 
-    /// As many rows as leave the verdict and the quote on the screen.
+    /// The newest blocks: few enough that the verdict and the quote stay on the screen.
     fn newest_blocks(&self) -> String {
         let rows = &self.summary.blocks;
         let columns = self.vocabulary.columns();
@@ -416,7 +416,7 @@ fn records(summary: &SourceSummary, vocabulary: &dyn Vocabulary) -> String {
     )
 }
 
-/// Why blocks that are whole have no HASH.
+/// Why whole blocks have no HASH.
 fn altered(summary: &SourceSummary) -> Option<String> {
     let blocks = || summary.blocks.iter().filter(|row| row.altered);
     let altered = blocks().count();
@@ -432,13 +432,13 @@ fn altered(summary: &SourceSummary) -> Option<String> {
     })
 }
 
-/// What a recorder kept of a node that has no slog, or whose slog it was not given.
+/// What a recorder kept of a node that has no slog, or whose slog it did not get.
 fn holds(summary: &SourceSummary) -> String {
     let lines = counted(summary.node_records, "node-log line");
     format!("{lines}; no slog was recorded, so there are no steps to compare")
 }
 
-/// What stands beside the records of blocks.
+/// What the source holds besides the records of blocks.
 fn also(summary: &SourceSummary) -> Option<String> {
     let counts = [
         (summary.node_records, "node-log lines"),
@@ -468,7 +468,7 @@ fn covers(rows: &[Row]) -> String {
     }
 }
 
-/// Nothing is known of the host of an extract that was not made of a box.
+/// An extract that was not made of a box says nothing about its host.
 fn host_text(host: &HostFingerprint) -> Option<String> {
     let known = [&host.recorder, &host.os, &host.kernel, &host.cpu];
     let known: Vec<&str> = known

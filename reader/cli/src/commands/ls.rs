@@ -1,4 +1,4 @@
-//! `haltbox ls`: one line per block, or per file of a folder.
+//! `haltbox ls`: lists one line per block, or per file of a folder.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     blocks: Vec<Row>,
-    /// What is counted of its blocks.
+    /// The columns of its table.
     #[serde(skip)]
     columns: &'static [Column],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ fn line_of(listed: &Listed) -> String {
     format!("{path}  {}  {what}\n", listed.kind.unwrap_or("?"))
 }
 
-/// A table of blocks. Of cranks that a host may have, the column stands where it has any.
+/// A table of blocks. A column that may be empty is left out if it is 0 in every row.
 pub fn table(rows: &[Row], columns: &[Column]) -> String {
     let any =
         |column: &&Column| !column.may_be_empty() || rows.iter().any(|row| row.count(**column) > 0);

@@ -1,4 +1,4 @@
-//! `haltbox manual`, for packages.
+//! `haltbox manual`: writes the manual, for packages.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,15 +15,15 @@ pub struct ManualArgs {
     folder: PathBuf,
 }
 
-/// Runs the command; `program` has all commands.
+/// Runs the command. `program` has all commands.
 pub fn run(args: ManualArgs, program: clap::Command) -> anyhow::Result<Outcome> {
     clap_mangen::generate_to(program, &args.folder)?;
-    // The pages of the commands that they do are the siblings' own.
+    // The sibling programs write the pages of their own commands.
     let arguments: [OsString; 2] = ["manual".into(), args.folder.into()];
     match Sibling::Watch.run(&arguments) {
         Ok(true) => {}
         Ok(false) => return Ok(Outcome::Trouble),
-        // A package may leave it out.
+        // A package may leave this program out.
         Err(error) => output::say(&format!(
             "cannot write the manual pages of check and watch: {error:#}"
         )),

@@ -1,4 +1,4 @@
-//! The commands: one file each, with its arguments and what it does.
+//! The commands. Each has a file with its arguments and what it does.
 
 pub mod cat;
 pub mod compare;
@@ -31,14 +31,14 @@ use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::folder::archive_files;
 use haltbox_reader::source::{self, Source, SourceError};
 
-/// How a command ended; exit codes as `diff` and `cmp` have them.
+/// How a command ended. The exit codes are those of `diff` and `cmp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// 0: intact, the same, done.
+    /// 0: equal, intact, done.
     Fine,
-    /// 1: damaged, different.
+    /// 1: different, damaged.
     Damaged,
-    /// 2: could not be done or decided.
+    /// 2: error, or undecided.
     Trouble,
 }
 
@@ -52,10 +52,14 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// The profile a source is to be read with: the one asked for, else the one it
-/// names if that is a builtin one or stands beside it, else Agoric's.
+/// The profile to read a source with. The order of preference: the one that the user asked
+/// for; the one that the source names, if it is built in or a file beside the source; for a
+/// fingerprint, the built-in one with its rules; Agoric's.
 ///
-/// It names blocks by the rules that the source's were named by.
+/// The profile names blocks by the rules with which the source names them.
+///
+/// # Errors
+/// The profile that the user asked for cannot be read.
 pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow::Result<Profile> {
     let profile = match asked {
         Some(name) => Profile::named(name, |file| std::fs::read(file))?,
@@ -69,7 +73,7 @@ pub fn profile_for(asked: Option<&str>, source: &Source, path: &Path) -> anyhow:
     Ok(profile.naming_by(source.named_by()))
 }
 
-/// The builtin profile by whose rules a fingerprint was made.
+/// The built-in profile with whose rules a fingerprint was made.
 fn of_digests(source: &Source) -> Option<Profile> {
     let Source::Fingerprint(print) = source else {
         return None;
@@ -81,8 +85,8 @@ fn of_digests(source: &Source) -> Option<Profile> {
     })
 }
 
-/// The profile of this name that a recorder left in its folder: the source
-/// itself, that of a ring, or above that of a box.
+/// The profile of this name that a recorder left in its folder: in the source itself if that
+/// is a folder, beside a ring, or one folder above a box.
 fn beside(path: &Path, name: &str) -> Option<Profile> {
     let above = usize::from(!path.is_dir());
     let folders = path.ancestors().skip(above).take(2);
@@ -95,8 +99,8 @@ fn beside(path: &Path, name: &str) -> Option<Profile> {
         .find(|profile| profile.name == name)
 }
 
-/// Read by the rules of another profile, two recordings seem to differ or to
-/// agree where they do not.
+/// Checks that the source was recorded with this profile. With the rules of another one, two
+/// recordings may seem to differ or to agree when they do not.
 fn check_known(source: &Source, profile: &Profile, path: &Path) -> anyhow::Result<()> {
     match source.profile() {
         Some(name) if name != profile.name && !name.is_empty() => anyhow::bail!(
@@ -108,7 +112,11 @@ fn check_known(source: &Source, profile: &Profile, path: &Path) -> anyhow::Resul
     }
 }
 
-/// A folder means its archive and its ring as one, its ring, or its only member.
+/// The one source that a path stands for. A folder stands for its archive and ring together,
+/// for its ring, or for its only member.
+///
+/// # Errors
+/// The folder cannot be read, or holds several sources.
 pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -121,7 +129,7 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
         return Ok(ring);
     }
     match source::members(path)?.as_slice() {
-        // The files of its blocks, as one.
+        // The files of single blocks are one source.
         [own, ..] if own == path => Ok(path.to_owned()),
         [only] => Ok(only.clone()),
         many => {
@@ -136,12 +144,15 @@ pub fn single(path: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Opens a source, and says on standard error what whoever waits should know.
+/// Opens a source. Prints on standard error what a waiting user should know.
 pub(crate) fn open(path: &Path) -> Result<Source, SourceError> {
     source::open_saying(path, &output::say)
 }
 
-/// A source that is to be compared, opened. A folder stands for its ring.
+/// Opens a source for a comparison. A folder stands for its ring.
+///
+/// # Errors
+/// The source cannot be opened, or was recorded with another profile.
 pub fn recording(path: &Path, asked: Option<&str>) -> anyhow::Result<Recording> {
     let path = single(path)?;
     let source = open(&path)?;
@@ -152,7 +163,7 @@ pub fn recording(path: &Path, asked: Option<&str>) -> anyhow::Result<Recording> 
     Ok(Recording::new(path, source, profile))
 }
 
-/// A path as people are shown it.
+/// A path as users see it.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()
 }

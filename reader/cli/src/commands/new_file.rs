@@ -1,4 +1,4 @@
-//! A file that becomes visible whole, and never in place of another.
+//! A file that becomes visible as a whole, and never replaces another file.
 
 use haltbox_model::ShowPath;
 use haltbox_reader::report::page::BEGINNING;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 
-/// A file under a hidden name beside the one it is to have. Dropped without
-/// [`NewFile::publish`] it leaves nothing.
+/// A file under a hidden name, beside its final path. If it is dropped without
+/// [`NewFile::publish`], nothing is left.
 pub(crate) struct NewFile {
     path: PathBuf,
     replaces: bool,
@@ -18,8 +18,8 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Refuses at once what would be refused at the end. Readable to its owner
-    /// only: a box holds what the chain's users sent.
+    /// Creates the file. Fails at once if the path exists, and not only at the end. Only the owner
+    /// may read it, because a box holds what the chain's users sent.
     pub(crate) fn create(path: &Path) -> anyhow::Result<NewFile> {
         if path.symlink_metadata().is_ok() {
             bail!("{}", exists(path));
@@ -27,7 +27,7 @@ impl NewFile {
         NewFile::beside(path, false)
     }
 
-    /// A page in place of an older page, and of nothing else.
+    /// Creates a page. It may replace an older page, and nothing else.
     pub(crate) fn page(path: &Path) -> anyhow::Result<NewFile> {
         let there = path.symlink_metadata().is_ok();
         if there && !is_page(path) {
@@ -52,12 +52,12 @@ impl NewFile {
         })
     }
 
-    /// To write to.
+    /// The file to write to.
     pub(crate) fn file(&self) -> &File {
         self.content.as_file()
     }
 
-    /// Makes it durable, then visible.
+    /// Makes the file durable, then visible.
     pub(crate) fn publish(self) -> anyhow::Result<()> {
         let path = self.path;
         let doing = || format!("cannot write {}", path.shown());

@@ -1,6 +1,5 @@
-//! The one way in which commands print: nothing of a recording steers the
-//! terminal, a closed pipe ends quietly and leaves the answer's exit code, and a
-//! full device is an error.
+//! The only way in which commands print. Text of a recording cannot control the terminal. A
+//! closed pipe ends quietly and keeps the exit code of the result. A full device is an error.
 
 use std::io::{self, Write};
 
@@ -12,7 +11,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     unchanged(&visible(text))
 }
 
-/// Prints text with the program's own colours in it.
+/// Prints text that holds the program's own colours.
 pub(crate) fn painted(text: &str) -> io::Result<()> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -35,7 +34,7 @@ pub(crate) fn painted(text: &str) -> io::Result<()> {
     unchanged(&out)
 }
 
-/// Prints text of the program's own alone.
+/// Prints text without making it safe. Only for text of the program itself.
 pub(super) fn unchanged(text: &str) -> io::Result<()> {
     outside::print(&mut io::stdout().lock(), text)
 }
@@ -51,7 +50,7 @@ pub fn tell(text: &str) {
     let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
 }
 
-/// Says a sentence on standard error. Where that is closed nobody listens.
+/// Prints a sentence on standard error. If that is closed, the sentence is dropped.
 pub fn say(text: &str) {
     let line = format!("haltbox: {}\n", visible(text));
     let _ = io::stderr().lock().write_all(line.as_bytes());

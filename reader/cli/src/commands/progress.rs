@@ -1,4 +1,4 @@
-//! A bar on the terminal while sources are read.
+//! A progress bar on the terminal while sources are read.
 
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use haltbox_reader::compare::recording::Recording;
 
-/// Work that is done sooner needs no bar.
+/// Work that takes less time gets no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(100);
 
-/// Does the work. If it takes more than two seconds and standard error is a
-/// terminal, shows there how far the sources are read.
+/// Does the work. If it takes more than two seconds and standard error is a terminal, shows
+/// there how far the sources are read.
 pub fn watched<T>(recordings: &[&Recording], work: impl FnOnce() -> T) -> T {
     if !std::io::stderr().is_terminal() {
         return work();
@@ -36,7 +36,7 @@ pub fn watched<T>(recordings: &[&Recording], work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Without sizes of all sources only the bytes are counted.
+/// The bar. If the size of a source is unknown, it only counts bytes.
 fn bar(recordings: &[&Recording]) -> ProgressBar {
     let sizes: Option<Vec<u64>> = recordings
         .iter()
@@ -62,7 +62,7 @@ fn show(bar: &ProgressBar, recordings: &[&Recording]) {
         .min()
         .unwrap_or(0)
         + 1;
-    // A source that is a pass ahead counts as read in this one.
+    // A source that is a pass ahead counts as completely read in this pass.
     let taken = of.map(|progress| match progress.size {
         Some(size) if progress.passes >= pass => size,
         _ => progress.taken,

@@ -1,4 +1,4 @@
-//! `haltbox redact`: a box without its values, which still compares.
+//! `haltbox redact`: writes a box without its values that can still be compared.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use super::copying::{self, Making};
 use super::{Outcome, output, profile_for, shown, single};
 use haltbox_reader::selection::Selection;
 
-/// More is no key but a file named by mistake.
+/// Limit of a key file, in bytes. A larger file was named by mistake.
 const KEY_MAX: u64 = 64 << 10;
 
 /// Write a source to a black box whose values are replaced by keyed digests, and print the

@@ -1,4 +1,4 @@
-//! `haltbox report`: the incidents of a recording, as whoever is on duty needs them.
+//! `haltbox report`: shows the incidents of a recording, as the operator on duty needs them.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -82,8 +82,8 @@ fn read(recording: &Recording) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Checks stand before the incidents whose transactions they saw: they are read once it is
-/// known which those are.
+/// Reads the checks. They come before the incidents whose transactions they saw, so they are
+/// read once the incidents are known.
 fn checks(recording: &Recording, report: &mut Report) -> io::Result<()> {
     recording
         .source

@@ -1,4 +1,4 @@
-//! Which part of a source is asked for, as arguments.
+//! The arguments that select a part of a source.
 
 use clap::Args;
 
@@ -31,7 +31,7 @@ pub struct Selected {
 }
 
 impl Selected {
-    /// The same for the reader.
+    /// The selection for the reader.
     pub(super) fn selection(&self) -> Selection {
         Selection {
             height: self.height,

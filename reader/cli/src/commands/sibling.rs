@@ -1,4 +1,4 @@
-//! Commands that other programs do: `haltbox record` is `haltbox-record record`.
+//! Commands that other programs run: `haltbox record` is `haltbox-record record`.
 
 use haltbox_model::ShowPath;
 use std::ffi::OsString;
@@ -6,12 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A program that comes with this one.
+/// A program that is installed with this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sibling {
-    /// Runs beside a validator.
+    /// Records a validator.
     Record,
-    /// Looks after cross-chain messages.
+    /// Watches cross-chain messages.
     Watch,
 }
 
@@ -23,7 +23,7 @@ impl Sibling {
         }
     }
 
-    /// Beside this executable, else on PATH.
+    /// The path of the program: beside this executable, else on PATH.
     pub fn program(self) -> PathBuf {
         let here = std::env::current_exe().ok();
         let beside = here.and_then(|path| Some(path.parent()?.join(self.name())));
@@ -32,16 +32,16 @@ impl Sibling {
             .unwrap_or_else(|| PathBuf::from(self.name()))
     }
 
-    /// Becomes it. Comes back only if that fails.
+    /// Replaces this process by the program. Returns only if that fails.
     pub fn exec(self, arguments: &[OsString]) -> anyhow::Error {
         let error = Command::new(self.program()).args(arguments).exec();
         self.cannot_start(&error)
     }
 
-    /// Runs it until it ends; whether that was well.
+    /// Runs the program until it ends. Returns whether it succeeded.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// The program cannot be started.
     pub fn run(self, arguments: &[OsString]) -> anyhow::Result<bool> {
         let status = Command::new(self.program()).args(arguments).status();
         let status = status.map_err(|error| self.cannot_start(&error))?;

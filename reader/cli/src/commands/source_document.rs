@@ -1,5 +1,4 @@
-//! What `info`, `ls` and `verify` have in common: what they are asked, and the
-//! document they print.
+//! What `info`, `ls` and `verify` share: their arguments, and the document that they print.
 
 use std::path::PathBuf;
 
@@ -20,7 +19,7 @@ pub struct RequestTarget {
     pub profile: Option<String>,
 }
 
-/// One entry per source: a folder has several.
+/// The document: one entry per source, because a folder has several.
 #[derive(Serialize)]
 pub struct Document<T> {
     version: u32,

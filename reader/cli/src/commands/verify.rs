@@ -1,4 +1,4 @@
-//! `haltbox verify`: finds damage and says where it is.
+//! `haltbox verify`: finds damage, and says where it is.
 
 use clap::Args;
 use haltbox_model::Outside;
@@ -24,7 +24,7 @@ pub struct VerifyArgs {
 struct Verified {
     path: String,
     kind: &'static str,
-    /// Nothing is damaged, and something was looked at.
+    /// Nothing is damaged or lost, and something was checked.
     intact: bool,
     findings: Vec<Finding>,
     /// What `--reads` found.
@@ -68,7 +68,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     Ok(worst(outcomes))
 }
 
-/// What is known to be wrong counts more than what could not be decided.
+/// The worst outcome. Damage counts more than an undecided check.
 fn worst(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let rank = |outcome: &Outcome| match outcome {
         Outcome::Fine => 0,
@@ -79,7 +79,7 @@ fn worst(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
 }
 
 impl Verified {
-    /// The word, and how the command ends.
+    /// The verdict in words, and how the command ends.
     fn verdict(&self, reads: bool) -> (&'static str, Outcome) {
         let checked = self.reads.as_ref().map_or(0, |found| found.checked);
         let differ = self.reads.as_ref().map_or(0, |found| found.differ);
