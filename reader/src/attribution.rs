@@ -1,4 +1,4 @@
-//! To which block and crank a line belongs.
+//! Finds the block and the crank that a line belongs to.
 
 use haltbox_format::mark::{Attempt, Position};
 use haltbox_format::{Lane, Stream};
@@ -8,33 +8,34 @@ use haltbox_model::{Event, Profile};
 use crate::block_index::IndexedBlock;
 use crate::source::{Blocks, Line};
 
-/// Where a line stands.
+/// The block and the crank of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attribution {
-    /// The attempt it belongs to.
+    /// The attempt; `None` if the line belongs to no block.
     pub of: Option<Attempt>,
-    /// The crank it belongs to.
+    /// The crank; `None` if the line is outside cranks.
     pub crank: Option<u64>,
 }
 
-/// Places the lines of one source, which must come in their order.
+/// Finds the block and crank of each line of one source. The lines must come in order.
 pub struct Attributor<'a> {
     profile: &'a Profile,
     known: Known,
     crank: Option<u64>,
-    /// Behind the newest line.
+    /// Position behind the newest line.
     next: Position,
 }
 
 enum Known {
-    /// In the order of their lines, and how many of them have begun.
+    /// The source's index lists the blocks: in the order of their lines, and how many of them have
+    /// begun.
     Told(Vec<IndexedBlock>, usize),
-    /// The lines themselves tell.
+    /// The lines themselves show the blocks.
     Derived(Lifecycle),
 }
 
 impl<'a> Attributor<'a> {
-    /// A placer for a source with these blocks.
+    /// An attributor for a source with these blocks.
     pub fn new(profile: &'a Profile, blocks: Blocks) -> Attributor<'a> {
         let known = match blocks {
             Blocks::Told(blocks) => Known::Told(blocks, 0),
@@ -48,7 +49,7 @@ impl<'a> Attributor<'a> {
         }
     }
 
-    /// The blocks that the lines told of so far, where no others were known.
+    /// The blocks that the lines have shown so far; `None` if the source has an index.
     pub fn derived(&self) -> Option<&Lifecycle> {
         match &self.known {
             Known::Derived(life) => Some(life),
@@ -56,8 +57,8 @@ impl<'a> Attributor<'a> {
         }
     }
 
-    /// Block records may be missing behind the newest line: what begins next is
-    /// not known to be there from its first entry on.
+    /// Block records may be missing behind the newest line. The block that begins next may lack
+    /// its first entries.
     pub fn hole(&mut self) {
         if let Known::Derived(life) = &mut self.known {
             let at = self.next;
@@ -65,7 +66,7 @@ impl<'a> Attributor<'a> {
         }
     }
 
-    /// Where the next line stands.
+    /// Finds the block and crank of the next line.
     pub fn place(&mut self, line: &Line<'_>) -> Attribution {
         self.next.main = line.counter + 1;
         let of = if line.context {
@@ -114,7 +115,7 @@ impl<'a> Attributor<'a> {
     }
 }
 
-/// Runs the life of a block over plain lines.
+/// Derives the blocks from plain lines with the rules of the life cycle.
 fn derive(profile: &Profile, life: &mut Lifecycle, line: &Line<'_>) -> Option<Attempt> {
     let rules = profile.slog.as_ref()?;
     let before = Position {

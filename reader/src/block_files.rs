@@ -1,7 +1,7 @@
-//! A folder of slog files, one for each block, as Agoric's block-slog writes them: one
-//! recording, in the order of their times.
+//! A folder of slog files, one for each block, as Agoric's block-slog writes them. They are
+//! one recording, in the order of their times.
 //!
-//! Where something may be missing between two of them, there is a hole.
+//! A hole stands between two files if something may be missing there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,21 +18,21 @@ struct BlockFile {
     path: PathBuf,
 }
 
-/// Slog files of one node, in their order.
+/// Slog files of one node, in order.
 #[derive(Debug)]
 pub struct BlockFiles(Vec<BlockFile>);
 
-/// A file of such a name.
+/// Whether a file has the name of such a file.
 pub(crate) fn is_one(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     BlockFileName::read(&name.to_string_lossy()).is_some()
 }
 
 impl BlockFiles {
-    /// Those in a folder; `None` if there are none.
+    /// The files in a folder; `None` if there are none.
     ///
     /// # Errors
-    /// Those of the system.
+    /// An error from the operating system.
     pub(crate) fn in_folder(folder: &Path) -> io::Result<Option<BlockFiles>> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder)? {
@@ -40,19 +40,19 @@ impl BlockFiles {
             let Some(name) = BlockFileName::read(&entry.file_name().to_string_lossy()) else {
                 continue;
             };
-            // A file that was begun and not yet written to says nothing.
+            // A file that was created and not yet written says nothing.
             if entry.path().metadata()?.len() > 0 {
                 let path = entry.path();
                 files.push(BlockFile { name, path });
             }
         }
         files.sort_by(|a, b| (a.name, &a.path).cmp(&(b.name, &b.path)));
-        // One file twice, compressed and not: they hold the same.
+        // The same file compressed and uncompressed holds the same lines.
         files.dedup_by_key(|file| file.name);
         Ok((!files.is_empty()).then_some(BlockFiles(files)))
     }
 
-    /// As [`crate::Source::read_lines`].
+    /// Reads all lines, as [`crate::Source::read_lines`] does.
     pub(crate) fn read(
         &self,
         sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>,
@@ -76,7 +76,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// False if that was enough.
+    /// Reads one file. Returns false once `sink` has enough.
     fn file(
         &mut self,
         file: &BlockFile,
@@ -104,7 +104,7 @@ impl Reading {
                     };
                     go && sink(Item::Line(Line { counter, ..line }))?
                 }
-                // The node still writes the newest file.
+                // The node may still be writing the newest file, so its cut end is no damage.
                 Item::Hole(hole) => sink(Item::Hole(Hole {
                     text: format!("{name}: {}", hole.text),
                     damage: hole.damage && !last,

@@ -1,42 +1,42 @@
-//! What a source tells of its blocks before its lines are read.
+//! What a source says about its blocks before its lines are read.
 
 use haltbox_format::blackbox::{BlockEntry, Identity};
 use haltbox_format::mark::{Attempt, Position, State};
 use haltbox_format::{AppHash, Digest};
 use haltbox_model::lifecycle::Block;
 
-/// A block as a ring's marks or a box's index tell of it.
+/// A block as the marks of a ring or the index of a box describe it.
 #[derive(Clone, Debug)]
 pub struct IndexedBlock {
-    /// Which attempt.
+    /// Its height and attempt.
     pub of: Attempt,
-    /// Its first line.
+    /// Position of its first line.
     pub from: Position,
-    /// Where what follows no longer belongs to it.
+    /// Position from which on entries no longer belong to it.
     pub until: Option<Position>,
-    /// Where it stands.
+    /// Its state.
     pub state: Option<State>,
-    /// This node's AppHash.
+    /// This node's AppHash after it.
     pub app_hash: Option<AppHash>,
-    /// The network's AppHash.
+    /// The network's AppHash after it.
     pub network: Option<AppHash>,
-    /// Why it is pinned, or what diverged; an index does not tell.
+    /// Why it is pinned, or what diverged; `None` from an index, which does not record it.
     pub why: Option<String>,
-    /// Its execution is there from the first entry to the last, as far as is
-    /// told.
+    /// Its execution is recorded from the first entry to the last, as far as the source says.
     pub whole: bool,
-    /// The HASH that an index promises.
+    /// The HASH in an index.
     pub promised: Option<IndexedHash>,
-    /// How many lines it has, by an index: a block may begin in a hole.
+    /// Number of its lines, from an index. It shows whether the beginning of the block is in a
+    /// hole.
     pub lines: Option<u64>,
 }
 
-/// A HASH that an index tells.
+/// A HASH in an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedHash {
-    /// As it stands there.
+    /// The HASH as the index has it.
     pub hash: String,
-    /// The digest of the rules it was made by, where that is told.
+    /// The digest of the rules with which it was computed, if recorded.
     pub by: Option<Digest>,
 }
 
@@ -58,8 +58,8 @@ impl From<&Block> for IndexedBlock {
 }
 
 impl IndexedBlock {
-    /// A block as a recording's entries alone tell of it. That the next block
-    /// began confirms nothing where no AppHash of the network was compared.
+    /// A block as the entries of a recording alone describe it. The begin of the next block
+    /// confirms nothing if no AppHash of the network was compared.
     pub fn by_lines(block: &Block) -> IndexedBlock {
         let known = IndexedBlock::from(block);
         match (block.state, block.network) {
@@ -71,7 +71,7 @@ impl IndexedBlock {
         }
     }
 
-    /// A block that nothing is told of.
+    /// A block of which nothing else is known.
     pub fn untold(of: Attempt) -> IndexedBlock {
         IndexedBlock {
             of,
@@ -87,9 +87,8 @@ impl IndexedBlock {
         }
     }
 
-    /// A block of the index of the box `of`, whose lines are counted from `first`. An index does
-    /// not tell where lines of other streams belong: none is behind its
-    /// beginning.
+    /// A block of the index of the box `of`, whose lines are counted from `first`. The index does
+    /// not say where lines of other streams belong, so all of them count as before its beginning.
     pub fn of_entry(entry: &BlockEntry, first: u64, of: &Identity) -> IndexedBlock {
         let at = |line: u64| Position {
             main: first.saturating_add(line),

@@ -1,36 +1,36 @@
-//! What a block was given, input by input, as far as its first entries tell.
+//! The inputs of a block, as far as its first entries record them.
 //!
-//! Only the entry that begins a block and the one right behind it count. Where such an input
-//! is not the same on two sides, nothing that either node executed can be why.
+//! Only the entry that begins a block and the entry directly behind it count. If such an input
+//! differs between two sides, nothing that either node executed can be the cause.
 
 use std::fmt;
 
 use haltbox_model::ToldInput;
 use haltbox_model::{InputRules, json};
 
-/// What an input is called, and by what it is told. Two sides can compare what both tell by
-/// the same member alone: the hashes of other members are of other things.
+/// The name of an input, and the member that holds it. Two sides compare only inputs from the
+/// same member, because other members hash other things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputName {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Digest of the type of its entry and of its member.
+    /// Digest of the type of the entry and of the member.
     pub told_by: Word,
-    /// It stands beside what is compared: it is this node's own.
+    /// It is outside the canonical form: it is the node's own.
     pub local: bool,
 }
 
-/// The first bytes of a digest.
+/// The first eight bytes of a digest.
 pub type Word = [u8; 8];
 
 /// One input.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// What it is called.
+    /// Its name.
     pub name: InputName,
     /// Digest of its value.
     pub value: Word,
-    /// Its value as people are told it; a fingerprint does not have it.
+    /// The value in short form; `None` in a fingerprint.
     pub short: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Input {
 #[derive(Clone, Debug, Default)]
 pub struct BlockInputs {
     inputs: Vec<Input>,
-    /// The block's first entry is the one that begins it.
+    /// The block's first entry is its begin entry.
     opened: bool,
 }
 
@@ -69,7 +69,7 @@ fn digest(text: &str) -> Word {
 }
 
 impl BlockInputs {
-    /// Those of a fingerprint.
+    /// The inputs of a block in a fingerprint.
     pub fn of_digests(inputs: Vec<Input>) -> BlockInputs {
         BlockInputs {
             opened: !inputs.is_empty(),
@@ -77,20 +77,20 @@ impl BlockInputs {
         }
     }
 
-    /// Takes the entry that begins the block, its first one.
+    /// Takes the begin entry, which is the block's first.
     pub fn begin(&mut self, rules: &InputRules, line: &[u8], canonical: &[u8]) {
         self.opened = true;
         self.take(rules, line, canonical);
     }
 
-    /// Takes the entry right behind that.
+    /// Takes the entry directly behind it.
     pub fn go_on(&mut self, rules: &InputRules, line: &[u8], canonical: &[u8]) {
         if self.opened {
             self.take(rules, line, canonical);
         }
     }
 
-    /// Half an entry tells nothing.
+    /// A cut entry proves nothing.
     fn take(&mut self, rules: &InputRules, line: &[u8], canonical: &[u8]) {
         if rules.is_empty() || json::members(line).any(|member| member.is_err()) {
             return;
@@ -102,12 +102,12 @@ impl BlockInputs {
         }
     }
 
-    /// All of them.
+    /// All inputs.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
     }
 
-    /// The inputs that both tell by the same members.
+    /// The inputs that both sides have from the same member.
     pub fn pairs<'a>(
         &'a self,
         other: &'a BlockInputs,
@@ -119,8 +119,8 @@ impl BlockInputs {
         self.inputs.iter().filter_map(pair)
     }
 
-    /// Names of the inputs that both tell and that are not the same. What is a node's own is
-    /// not among them.
+    /// Names of the inputs that both sides have and that differ, sorted. Leaves out inputs of a
+    /// node's own.
     pub fn others(&self, other: &BlockInputs) -> Vec<String> {
         let pairs = self.pairs(other);
         let differ = pairs.filter(|(own, other)| own.value != other.value && !is_local(own, other));
@@ -131,7 +131,7 @@ impl BlockInputs {
     }
 }
 
-/// As the halt message and `haltbox info` tell them.
+/// As the halt message and `haltbox info` show them.
 impl fmt::Display for BlockInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = self.inputs.iter();
@@ -144,7 +144,7 @@ impl fmt::Display for BlockInputs {
     }
 }
 
-/// A side says that it is its own.
+/// Whether either side says that the input is its own.
 pub fn is_local(own: &Input, other: &Input) -> bool {
     own.name.local || other.name.local
 }

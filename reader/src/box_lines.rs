@@ -1,4 +1,4 @@
-//! The lines of a black box, with the holes where its index says that something is missing.
+//! The lines of a black box, with a hole wherever its index says that something is missing.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::blackbox::{BlackBox, BoxItem, BoxStream};
 use crate::carrier::Origin;
 use crate::item::{Hole, Item, Line, Sink};
 
-/// What the index of a box says is missing, before the line where it is.
+/// What the index of a box says is missing, by the line that follows.
 struct MissingLines<'a> {
     missing: Vec<(u64, &'a Missing)>,
     next: usize,
@@ -25,7 +25,7 @@ impl<'a> MissingLines<'a> {
         MissingLines { missing, next: 0 }
     }
 
-    /// Gives what is missing before a line; false if that was enough.
+    /// Gives `sink` what is missing before a line. Returns false once `sink` has enough.
     fn before(&mut self, line: u64, sink: Sink<'_>) -> io::Result<bool> {
         while let Some((at, missing)) = self.missing.get(self.next) {
             if *at > line {
@@ -40,7 +40,7 @@ impl<'a> MissingLines<'a> {
     }
 }
 
-/// The context first, as it is the oldest; then the slog, then the node's log.
+/// Reads the context first because it is the oldest, then the slog, then the node's log.
 pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
     for which in [BoxStream::Context, BoxStream::Slog, BoxStream::Node] {
         let stream = if which == BoxStream::Node {
@@ -112,8 +112,8 @@ pub(crate) fn read_box(bx: &BlackBox, sink: Sink<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Number of the first line behind a hole: blocks are spans of lines, and what
-/// follows the hole must not be taken for the block it lies in.
+/// Number of the first line behind a hole. Blocks are ranges of lines, so without it the lines
+/// behind the hole would count for the block of the hole.
 fn line_behind(bx: &BlackBox, which: BoxStream, at: u64) -> Option<u64> {
     let frames = &bx.manifest()?.frames;
     let of_stream = |frame: &&FrameEntry| frame.kind == Some(which.kind());

@@ -1,6 +1,6 @@
-//! Entries that something carried: a log shipper puts a time, a host and a name
-//! before each line, or wraps it into a JSON object of its own. What a node printed
-//! stands behind that, and is read where the carrier's form leaves no doubt.
+//! Extracts entries that something carried. A log shipper puts a time, a host and a name
+//! before each line, or wraps the line into a JSON object. The line of the node is extracted
+//! only where the carrier's format is certain.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum Carrier {
     Timestamp,
     /// Kubernetes: time, stream, and whether the line is whole.
     Kubernetes,
-    /// `docker compose logs`: the service's name and a bar.
+    /// `docker compose logs`: the name of the service and a bar.
     Compose,
 }
 
@@ -37,33 +37,32 @@ impl fmt::Display for Carrier {
     }
 }
 
-/// Who answers for the bytes of a line.
+/// Where the bytes of a line come from, and so how far they are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A recorder took them as the host wrote them.
     Recorded,
-    /// They stand in a text file, which anybody may have written anew.
+    /// They are in a text file, which anybody may have rewritten.
     Text,
-    /// Something carried them, which may have lost lines.
+    /// A carrier brought them, and may have lost lines.
     Carried(Carrier),
 }
 
-/// What a carrier carried.
+/// A line that a carrier brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carried<'a> {
-    /// By what.
+    /// The carrier.
     pub by: Carrier,
     /// The line as the host wrote it.
     pub bytes: Cow<'a, [u8]>,
-    /// It is an entry from its first byte to its last: carriers split and cut lines
-    /// that are too long for them.
+    /// Whether it is a complete entry. Carriers split or cut lines that are too long for them.
     pub whole: bool,
 }
 
-/// Bytes of a line in which its entry must begin.
+/// Number of bytes at the beginning of a line in which its entry must begin.
 const PREFIX: usize = 256;
 
-/// The entry in a line, if one of the known carriers brought it.
+/// The entry in a line, if a known carrier brought it.
 pub fn carried(line: &[u8]) -> Option<Carried<'_>> {
     let (by, bytes, told_whole) = match line {
         [b'{', b'"', b'l', ..] => docker(line)?,
@@ -75,7 +74,7 @@ pub fn carried(line: &[u8]) -> Option<Carried<'_>> {
     Some(Carried { by, bytes, whole })
 }
 
-/// Whether a line holds an entry behind something that is not known.
+/// Whether a line holds an entry behind an unknown prefix.
 pub fn is_prefixed(line: &[u8]) -> bool {
     !line.starts_with(b"{") && memchr::memmem::find(line, b"{\"type\":\"").is_some()
 }
@@ -110,7 +109,7 @@ fn prefixed(line: &[u8]) -> Option<Parts<'_>> {
     Some((by, Cow::Borrowed(entry), whole))
 }
 
-/// The carrier that writes such a prefix, and whether it says that the line is whole.
+/// The carrier that writes such a prefix, and whether the prefix says that the line is whole.
 fn carrier_of(prefix: &str) -> Option<(Carrier, bool)> {
     let text = prefix.strip_suffix(' ')?;
     let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
@@ -134,7 +133,7 @@ fn carrier_of(prefix: &str) -> Option<(Carrier, bool)> {
     }
 }
 
-/// `2026-11-28T10:00:00.123Z`, with any offset.
+/// Whether a word is a time such as `2026-11-28T10:00:00.123Z`, with any offset.
 fn is_time(word: &str) -> bool {
     let shape = |(at, byte): (usize, u8)| match at {
         4 | 7 => byte == b'-',
@@ -153,7 +152,7 @@ fn is_date(month: &str, day: &str, time: &str) -> bool {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    // RFC 3164 puts the priority right before the month.
+    // RFC 3164 puts the priority directly before the month.
     let month = match month.strip_prefix('<') {
         Some(rest) => rest.split_once('>').map_or("", |(_, month)| month),
         None => month,
@@ -229,7 +228,7 @@ mod tests {
         }
     }
 
-    /// A node's own log quotes entries, and says what it likes before them.
+    /// A node's own log quotes entries behind any text. None of these may count as an entry.
     #[test]
     fn what_a_node_prints_is_not_taken_for_an_entry() {
         let lines = [

@@ -1,6 +1,6 @@
-//! Numbers of things, in words.
+//! Counts in words.
 
-/// `1 line`, `3 lines`.
+/// A count with its noun: `1 line`, `3 lines`.
 pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")

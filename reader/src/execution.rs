@@ -1,7 +1,7 @@
-//! Whether an execution is there from its first entry to its last, and its HASH.
+//! Whether an execution is recorded from its first entry to its last, and its HASH.
 //!
-//! Every command that names a block asks here. The source tells what it knows of
-//! the block ([`IndexedBlock::whole`]), the reading shows what is really there.
+//! Every command that names a block uses this. The source says what it knows of the block
+//! ([`IndexedBlock::whole`]); reading the lines shows what is really there.
 
 use haltbox_format::BlockHash;
 use haltbox_model::{BlockHasher, Profile};
@@ -23,12 +23,12 @@ pub struct Execution {
     entry_order: Box<dyn EntryOrder>,
     altered: bool,
     rewritten: bool,
-    /// It is known how its host writes: of a host with a profile of its own it is not.
+    /// The profile is a built-in one, so the host's JSON writer is known.
     writer_known: bool,
 }
 
 impl Execution {
-    /// None of its lines is read yet.
+    /// An execution without lines.
     pub fn new(height: u64, profile: &Profile) -> Execution {
         let rules = profile.slog.as_ref();
         let vocabulary = vocabulary::of(profile);
@@ -46,7 +46,7 @@ impl Execution {
         }
     }
 
-    /// Of a part of an execution there is no HASH.
+    /// A part of an execution. It has no HASH.
     pub fn of_a_part(profile: &Profile) -> Execution {
         Execution {
             hasher: None,
@@ -55,7 +55,7 @@ impl Execution {
         }
     }
 
-    /// Takes its next line; `whole`: as the host wrote it.
+    /// Takes the next line. `whole`: the line is complete, as the host wrote it.
     pub fn line(&mut self, line: &[u8], whole: bool, origin: Origin) {
         self.lines += 1;
         if self.ended {
@@ -63,7 +63,7 @@ impl Execution {
         }
         match &mut self.hasher {
             Some(hasher) if whole => {
-                // A line with a context has no HASH anyhow, and its own layout.
+                // A line with a context never counts for a HASH, and has a layout of its own.
                 if hasher.line(line) && !hasher.is_wrapped() {
                     self.weigh(line, origin);
                 }
@@ -72,8 +72,8 @@ impl Execution {
         }
     }
 
-    /// A text file is what is left of what a host wrote, and anybody may have written
-    /// it anew. What was recorded has the HASH that its recorder gave.
+    /// Checks whether the line is the host's own. Anybody may have rewritten a text file. What a
+    /// recorder recorded is believed.
     fn weigh(&mut self, line: &[u8], origin: Origin) {
         self.rewritten |= self.writer_known && !self.vocabulary.is_as_written(line, origin);
         self.altered |= match origin {
@@ -91,35 +91,35 @@ impl Execution {
         };
     }
 
-    /// Something behind the host handled its lines.
+    /// Notes that something behind the host handled the lines.
     pub fn doubt(&mut self) {
         self.altered = true;
     }
 
-    /// Another JSON writer wrote it anew.
+    /// Whether another JSON writer rewrote the lines.
     pub fn is_rewritten(&self) -> bool {
         self.rewritten
     }
 
-    /// Its bytes are not the host's own, or lines may be missing or doubled: a HASH
-    /// of them would name another execution.
+    /// Whether its bytes are not the host's own, or lines may be missing or doubled. A HASH of
+    /// them would name another execution.
     pub fn is_altered(&self) -> bool {
         self.altered
     }
 
-    /// The line that was taken last ends it: what follows is not hashed.
+    /// The last line ends the execution. Later lines are not hashed.
     pub fn end(&mut self) {
         self.ended = true;
     }
 
-    /// Something is missing behind its last line.
+    /// Notes that something is missing behind the last line.
     pub fn hole(&mut self) {
         if !self.ended {
             self.hasher = None;
         }
     }
 
-    /// Its HASH, if nothing of it is missing.
+    /// Its HASH, if it is complete and unaltered.
     pub fn finish(self, known: &IndexedBlock, missing: &MissingRecords) -> Option<BlockHash> {
         let altered = self.is_altered();
         let all_there = known.lines.is_none_or(|lines| lines == self.lines);
@@ -128,13 +128,13 @@ impl Execution {
     }
 }
 
-/// Main records of a source that are not there, by counter. What is missing
-/// before a block's first line is met before the block is.
+/// Missing main records of a source, by counter. A reader meets the missing records before a
+/// block's first line before it meets the block.
 #[derive(Clone, Debug, Default)]
 pub struct MissingRecords(Vec<(u64, u64)>);
 
 impl MissingRecords {
-    /// The records from one counter to another.
+    /// Adds the records from one counter to another, both included.
     pub fn add(&mut self, from: u64, to: u64) {
         self.0.push((from, to));
     }

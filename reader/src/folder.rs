@@ -1,8 +1,7 @@
-//! A recorder's folder as one source: its archive, and behind that its ring.
+//! A recorder's folder as one source: its archive, followed by its ring.
 //!
-//! Each file of the archive says which records of which ring it covers, so that
-//! what the ring still holds of them is not read twice, and what neither holds
-//! is a hole.
+//! Each file of the archive says which records of which ring it covers. So records that the
+//! ring still holds too are read once, and records that neither holds are a hole.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -21,17 +20,17 @@ use crate::item::{Hole, Item, Line};
 use crate::ring_source::{RingSource, read_ring};
 use crate::source_error::SourceError;
 
-/// An archive and the ring whose older records it holds.
+/// An archive, and the ring whose older records it holds.
 pub struct Folder {
     files: Vec<Archived>,
     ring: Option<RingSource>,
 }
 
-/// A file of the archive; opened when it is read.
+/// A file of the archive. It is opened when it is read.
 struct Archived {
     path: PathBuf,
     manifest: Manifest,
-    /// Number among all files of the folder.
+    /// Index among all files of the folder.
     place: usize,
 }
 
@@ -44,7 +43,7 @@ impl Archived {
         self.manifest.coverage.main
     }
 
-    /// The other was joined from it, and it was not removed any more.
+    /// Whether the other file was joined from this one, which was not removed afterwards.
     fn is_within(&self, other: &Archived) -> bool {
         let within = |a: Span, b: Span| b.from <= a.from && a.to <= b.to && a != b;
         let spans = self.span().zip(other.span());
@@ -71,7 +70,7 @@ impl Archived {
     }
 }
 
-/// The archive files of a recorder's folder, or of an archive's, oldest first.
+/// The archive files of a recorder's folder or of an archive's folder, oldest first.
 pub fn archive_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let beside = folder.join("archive");
     let folder = if beside.is_dir() { &beside } else { folder };
@@ -114,7 +113,7 @@ impl Folder {
         self.files.retain(|file| file.holds(heights));
     }
 
-    /// The profile it was recorded with.
+    /// The profile with which it was recorded.
     pub(crate) fn profile(&self) -> Option<&str> {
         let of_ring = self.ring.as_ref().and_then(RingSource::profile);
         let of_file = || {
@@ -157,7 +156,7 @@ impl Folder {
         blocks
     }
 
-    /// As [`crate::Source::read`].
+    /// Reads all items, as [`crate::Source::read_lines`] does.
     pub(crate) fn read(
         &self,
         sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>,
@@ -203,7 +202,7 @@ impl Folder {
         })
     }
 
-    /// What of the ring is not archived, and how its lines are counted on.
+    /// From where on the ring is not archived, and how its lines are counted.
     fn shift(&self, ring: &RingSource) -> Shift {
         let id = ring.id();
         let of_ring = || {
@@ -229,7 +228,7 @@ impl Folder {
     }
 }
 
-/// The ring's lines, counted on behind those of the archive.
+/// Counts the ring's lines from the end of the archive's.
 struct Shift {
     from: Position,
     lines: u64,
@@ -260,14 +259,15 @@ fn open_box(path: &Path) -> Result<BlackBox, SourceError> {
     opened.map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))
 }
 
-/// What its manifest says is missing, then its lines. False if that was enough.
+/// Reads what the manifest says is missing, then the lines. Returns false once `sink` has
+/// enough.
 fn read_file(
     file: &Archived,
     first: (u64, u64),
     sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>,
 ) -> io::Result<bool> {
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-    // Files of older recorders do not tell before which line.
+    // Files of older recorders do not say before which line it is missing.
     for missing in file.manifest.holes.iter().filter(|m| m.line.is_none()) {
         let hole = Hole::told(missing);
         let text = format!("{name}: {}", hole.text);
@@ -299,7 +299,7 @@ fn read_file(
     Ok(!enough)
 }
 
-/// Records of one ring between two neighbouring files that neither has.
+/// Records of one ring that are missing between two neighbouring files.
 fn between(before: &Archived, file: &Archived) -> Option<Hole> {
     let neighbours = before.ring() == file.ring() && before.place + 1 == file.place;
     let (from, to) = (before.span()?.to + 1, file.span()?.from);

@@ -1,4 +1,4 @@
-//! What a source gives: entries, and what is missing between them.
+//! The items of a source: entries, and what is missing between them.
 
 use std::io;
 
@@ -14,54 +14,52 @@ use crate::carrier::Origin;
 pub struct Line<'a> {
     /// Its stream.
     pub stream: Stream,
-    /// Its lane, where the source has lanes; otherwise the main one.
+    /// Its lane; the main lane if the source has no lanes.
     pub lane: Lane,
-    /// Its place in the lane: the ring's counter, else lines counted from 0.
+    /// Its position in the lane: the ring's counter, else the number of the line from 0.
     pub counter: u64,
     /// Its bytes without the line feed.
     pub bytes: &'a [u8],
     /// A line feed follows.
     pub newline: bool,
-    /// `bytes` is the whole entry, not a part of one.
+    /// `bytes` is the whole entry, and not a part of it.
     pub whole: bool,
-    /// A part, and the next line is more of the same entry.
+    /// It is a part, and the next line continues the same entry.
     pub goes_on: bool,
-    /// It stands outside what the source covers: block records around it were
-    /// evicted.
+    /// It is outside what the source covers: the block records around it were evicted.
     pub context: bool,
-    /// Who answers for its bytes.
+    /// Where its bytes come from.
     pub origin: Origin,
-    /// The line as it stands in the source, if that is one that holds an entry and its
-    /// context; `bytes` is what it tells of the entry then.
+    /// The line as the source has it, if that line wraps an entry together with its context.
+    /// `bytes` is then the entry.
     pub wrapped: Option<&'a [u8]>,
 }
 
 impl<'a> Line<'a> {
-    /// Its bytes as they stand in the source.
+    /// The bytes as the source has them.
     pub fn as_it_stands(&self) -> &'a [u8] {
         self.wrapped.unwrap_or(self.bytes)
     }
 }
 
-/// Something that is not there.
+/// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hole {
-    /// What, where and why, in words.
+    /// What is missing, where and why, in words.
     pub text: String,
-    /// It was there and is damaged or lost; otherwise it went by age, was never
-    /// written, or a live writer was faster.
+    /// The records were written and are damaged or lost. If false, they were evicted by age, never
+    /// written, or overwritten by a live writer.
     pub damage: bool,
-    /// It never was recorded: dropped, or lost before it came to the recorder.
+    /// The records were never recorded: dropped, or lost before they reached the recorder.
     pub lost: bool,
     /// Block records may be missing.
     pub of_blocks: bool,
-    /// The lane and the first and last counter of it, where the source has
-    /// lanes.
+    /// Lane, first and last counter, if the source has lanes.
     pub records: Option<(Lane, u64, u64)>,
 }
 
 impl Hole {
-    /// Block records that never were recorded.
+    /// Block records that were never recorded.
     pub(crate) fn lost(text: String) -> Hole {
         Hole {
             text,
@@ -80,7 +78,7 @@ impl Hole {
             Some(lane) => format!("records {from} to {to} of the {} lane: {why}", lane.name()),
             None => why.clone(),
         };
-        // A copy of a copy says where it was missing there, then why.
+        // A box that was made of another box says first where it was missing there, then why.
         let word = why.rsplit(": ").next().unwrap_or(why);
         let gone = [HoleKind::Evicted, HoleKind::Torn, HoleKind::Overrun];
         let known = |kind: &HoleKind| word == kind.name();
@@ -94,7 +92,7 @@ impl Hole {
         }
     }
 
-    /// Its text without the place, where that is told by records.
+    /// The reason: the text without the location, if `records` gives that.
     pub fn reason(&self) -> &str {
         let reason = self
             .text
@@ -104,32 +102,32 @@ impl Hole {
         reason.unwrap_or(&self.text)
     }
 
-    /// Something is missing that no age explains: exit code 1.
+    /// Whether age does not explain the hole. Then the exit code is 1.
     pub fn needs_attention(&self) -> bool {
         self.damage || self.lost
     }
 }
 
-/// What a source gives.
+/// An item of a source.
 #[derive(Debug)]
 pub enum Item<'a> {
     /// An entry.
     Line(Line<'a>),
-    /// Something that is not there.
+    /// Something that is missing.
     Hole(Hole),
 }
 
-/// Takes what a source gives; false ends the reading.
+/// Takes the items of a source. Returns false to end the reading.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Item<'_>) -> io::Result<bool>;
 
 impl Line<'_> {
-    /// Where it stands among positions of its source.
+    /// Whether the line is behind a position of its source.
     pub fn is_behind(&self, at: Position) -> bool {
         at.is_behind(self.lane, self.counter)
     }
 }
 
-/// A line of a source that says nothing else of it.
+/// A line of a source that knows only its bytes.
 pub(crate) fn plain_line(bytes: &[u8], counter: u64, newline: bool, whole: bool) -> Line<'_> {
     let (stream, lane, context) = (Stream::Slog, Lane::Main, false);
     Line {

@@ -1,4 +1,4 @@
-//! Entries that a log shipper sent twice.
+//! Finds entries that a log shipper sent twice.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
@@ -6,12 +6,12 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 use haltbox_model::json;
 
-/// Bytes of a line's beginning and end that are remembered: its type and numbers, and
-/// its clock.
+/// Bytes of a line's beginning and end that are remembered. The beginning holds its type and
+/// numbers, the end its clock.
 const BEGIN: usize = 160;
 const END: usize = 64;
 
-/// The line before the next one.
+/// Remembers the last line.
 #[derive(Clone, Debug)]
 pub struct Repeats {
     length: usize,
@@ -30,8 +30,8 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Whether a line is the one before it once more. Only a line that tells its time
-    /// can be: no two entries have the same numbers and the same clock.
+    /// Whether a line repeats the last one. Only a line with a clock can: no two entries have the
+    /// same numbers and the same clock.
     pub fn is_repeat(&mut self, line: &[u8]) -> bool {
         let begin = &line[..line.len().min(BEGIN)];
         let end = &line[line.len().saturating_sub(END)..];
@@ -47,13 +47,13 @@ impl Repeats {
     }
 }
 
-/// Lines of a block that are remembered, and blocks: one that is executed again and the
-/// process that starts before it count too.
+/// Limit of the lines of a block that are remembered, and of the blocks. A repeated execution
+/// and a process start count as blocks.
 const LINES: usize = 1 << 20;
 const BLOCKS: usize = 5;
 
-/// The lines of the open block and of the few before: what a log shipper that lost its
-/// place sends again, and what two rotated files have both, stands farther behind.
+/// Remembers the lines of the open block and of a few before it. A log shipper that lost its
+/// position sends these lines again, and two rotated files may both hold them.
 #[derive(Clone, Debug, Default)]
 pub struct ResentLines {
     open: Lines,
@@ -61,9 +61,9 @@ pub struct ResentLines {
 }
 
 impl ResentLines {
-    /// Whether this line, or this value of one that another writer may have written
-    /// anew, stood there already, with the same clock. In a block of another height it
-    /// is another entry, unless it came from outside the kernel.
+    /// Whether this line was already seen with the same clock. `line` may be the JSON value of a
+    /// line that another writer rewrote. A line in a block of another height is another entry,
+    /// unless it comes from outside the kernel.
     pub fn is_resent(&mut self, line: &[u8], from_outside: bool) -> bool {
         let Some(clock) = clock(line) else {
             return false;
@@ -84,7 +84,8 @@ impl ResentLines {
         false
     }
 
-    /// A block begins, or a process: what begins once more is all there once more.
+    /// Begins a block or a process. If the begin itself is repeated, all lines behind it are
+    /// expected again, so the earlier ones are forgotten.
     pub fn begins(&mut self, resent_lines: bool, height: Option<u64>) {
         let next = Lines {
             height,
@@ -98,21 +99,21 @@ impl ResentLines {
         self.before.truncate(BLOCKS);
     }
 
-    /// Nobody knows which block the lines are of that stand here.
+    /// Forgets the height of the open lines: it is unknown which block they belong to.
     pub fn lose_height(&mut self) {
         self.open.height = None;
     }
 }
 
-/// What tells a line from others: no two have the same numbers and the same clock.
+/// Identifies a line: no two have the same numbers and the same clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Mark {
     clock: u64,
     key: u64,
 }
 
-/// Lines of one block. A clock goes on from line to line, so that most lines are behind
-/// all that stood before and nothing has to be looked up.
+/// The lines of one block. Clocks mostly rise from line to line, so most lines are later than
+/// all before and need no lookup.
 #[derive(Clone, Debug, Default)]
 struct Lines {
     height: Option<u64>,
@@ -139,10 +140,10 @@ impl Lines {
     }
 }
 
-/// Bytes of a line's beginning that tell it from another one of the same clock.
+/// Bytes of a line's beginning that distinguish it from others with the same clock.
 const OPENING: usize = 96;
 
-/// Of a line's length and its beginning.
+/// Hash of a line's length and beginning.
 fn key(line: &[u8]) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     hasher.write_usize(line.len());
@@ -150,7 +151,7 @@ fn key(line: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// A line's clock in nanoseconds.
+/// A line's clock, in nanoseconds.
 fn clock(line: &[u8]) -> Option<u64> {
     let seconds = closing_clock(line).or_else(|| json::find(line, b"monotime"))?;
     nanoseconds(seconds).or_else(|| {
@@ -159,7 +160,7 @@ fn clock(line: &[u8]) -> Option<u64> {
     })
 }
 
-/// Of seconds that are written as digits and a point; what is finer is left out.
+/// Converts seconds with a decimal point. Digits beyond nanoseconds are dropped.
 fn nanoseconds(seconds: &[u8]) -> Option<u64> {
     let whole = seconds.iter().position(|byte| *byte == b'.');
     let (whole, part) = seconds.split_at_checked(whole.unwrap_or(seconds.len()))?;
@@ -169,7 +170,7 @@ fn nanoseconds(seconds: &[u8]) -> Option<u64> {
     Some(decimal(whole)?.wrapping_mul(NANOS[0]).wrapping_add(part))
 }
 
-/// Nanoseconds of the last digit of a number with so many decimal places.
+/// Nanoseconds of one unit of the last digit, by the number of decimal places.
 const NANOS: [u64; 10] = [
     1_000_000_000,
     100_000_000,

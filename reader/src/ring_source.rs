@@ -16,7 +16,7 @@ use crate::carrier::Origin;
 use crate::item::{Hole, Item, Line, Sink};
 use crate::source_error::SourceError;
 
-/// A ring and what was found in it.
+/// An open ring.
 pub struct RingSource {
     /// The file.
     pub file: File,
@@ -24,7 +24,7 @@ pub struct RingSource {
     pub view: RingView,
     /// Its marks.
     pub history: History,
-    /// Files of the node's log that an attached recorder keeps beside it.
+    /// Files of the node's log that an attached recorder keeps beside the ring.
     beside: Vec<PathBuf>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn open_ring(path: &Path) -> Result<RingSource, SourceError> {
     })
 }
 
-/// Files of the lines that an attached recorder keeps, the oldest first.
+/// Files of the lines that an attached recorder keeps, oldest first.
 fn lines_beside(ring: &Path) -> Vec<PathBuf> {
     let folder = ring.parent().map(|folder| folder.join(attached::FOLDER));
     let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
@@ -74,7 +74,7 @@ fn told_beside(ring: &Path) -> Option<AttachedState> {
     AttachedState::decode(&is_file.then(|| std::fs::read(at).ok())??)
 }
 
-/// From a position on, if one is given.
+/// Reads a ring, from a position on if one is given.
 pub(crate) fn read_ring(
     ring: &RingSource,
     from: Option<Position>,
@@ -114,12 +114,12 @@ pub(crate) fn read_ring(
     read_beside(ring, sink)
 }
 
-/// The node's log that is kept beside a ring. Where in the ring its lines stand is
-/// not known: they come last, as in a box.
+/// Reads the node's log that is kept beside a ring. It is unknown where between the ring's
+/// records its lines belong, so they come last, as in a box.
 fn read_beside(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
     let mut counter = ring.view.lane(Lane::Local).next_counter();
     for path in &ring.beside {
-        // One that makes room for a newer meanwhile is not there any more.
+        // The recorder may have removed the file meanwhile, to make room for a newer one.
         let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             bytes => bytes?,
@@ -146,8 +146,8 @@ fn read_beside(ring: &RingSource, sink: Sink<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// What was lost before it came to the recorder leaves no gap in a lane: the
-/// marks alone tell where.
+/// Entries that were lost before they reached the recorder leave no gap in a lane. Only the
+/// marks show where.
 fn losses(marks: &[Mark], sink: Sink<'_>) -> io::Result<bool> {
     for mark in marks {
         let Mark::Loss(loss) = mark else { continue };
@@ -178,7 +178,7 @@ impl RingSource {
         Some(&session.profile)
     }
 
-    /// Bytes of its block records, their frame included.
+    /// Bytes of its block records, with their headers.
     pub(crate) fn size(&self) -> u64 {
         let runs = &self.view.lane(Lane::Main).runs;
         runs.iter().map(|run| (run.to - run.from) as u64).sum()

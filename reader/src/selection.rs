@@ -1,4 +1,4 @@
-//! Which lines of a source are asked for: by height, attempt and crank.
+//! Selects lines of a source by height, attempt and crank.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -12,10 +12,10 @@ use crate::attribution::{Attribution, Attributor};
 use crate::carrier::Origin;
 use crate::source::{Blocks, Hole, Line};
 
-/// Lines held back at most until the block is known that they prepare.
+/// Limit of the lines that are held until the block is known that they prepare.
 const HELD: usize = 1024;
 
-/// What is asked for; everything, if nothing is named.
+/// What is selected; everything, if no field is set.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Only this height.
@@ -35,19 +35,19 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Nothing is named: everything is asked for.
+    /// Whether everything is selected.
     pub fn is_empty(&self) -> bool {
         !self.selects_blocks() && !self.selects_cranks()
     }
 
-    /// The heights that are asked for.
+    /// The selected heights.
     pub fn heights(&self) -> RangeInclusive<u64> {
         let from = self.height.or(self.from_height).unwrap_or(0);
         let to = self.height.or(self.to_height).unwrap_or(u64::MAX);
         from..=to
     }
 
-    /// Parts of blocks are asked for.
+    /// Whether cranks are selected, and so parts of blocks.
     pub fn selects_cranks(&self) -> bool {
         self.crank.is_some() || self.from_crank.is_some() || self.to_crank.is_some()
     }
@@ -78,7 +78,7 @@ impl Selection {
             && self.attempt.is_none_or(|attempt| of.attempt == attempt)
     }
 
-    /// In words: `heights 12 to 13, crank 5105`. Empty if nothing is named.
+    /// The selection in words: `heights 12 to 13, crank 5105`. Empty if everything is selected.
     pub fn words(&self) -> String {
         let parts = [
             range("height", self.height, self.from_height, self.to_height),
@@ -99,20 +99,20 @@ fn range(what: &str, only: Option<u64>, from: Option<u64>, to: Option<u64>) -> O
     }
 }
 
-/// A line that is wanted.
+/// A selected line.
 pub struct SelectedLine<'p> {
     /// The line.
     pub line: Line<'p>,
-    /// Where it stands.
+    /// Its block and crank.
     pub place: Attribution,
-    /// The blocks that the lines told of so far, where no others are known.
+    /// The blocks that the lines have shown so far; `None` if the source has an index.
     pub derived: Option<&'p Lifecycle>,
 }
 
-/// Where wanted lines go.
+/// Takes the selected lines.
 pub type Wanted<'w> = &'w mut dyn FnMut(&SelectedLine<'_>) -> io::Result<()>;
 
-/// Picks the wanted lines of one source, which must come in their order.
+/// Selects lines of one source. The lines must come in order.
 pub struct Selector<'a> {
     selection: &'a Selection,
     profile: &'a Profile,
@@ -128,12 +128,12 @@ struct HeldLine {
     newline: bool,
     whole: bool,
     origin: Origin,
-    /// The line as it stands, if that is not its bytes.
+    /// The line as the source has it, if that differs from `bytes`.
     wrapped: Option<Vec<u8>>,
 }
 
 impl<'a> Selector<'a> {
-    /// For a source with these blocks.
+    /// A selector for a source with these blocks.
     pub fn new(selection: &'a Selection, profile: &'a Profile, blocks: Blocks) -> Selector<'a> {
         Selector {
             selection,
@@ -143,12 +143,12 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// The blocks that the lines told of so far, where no others were known.
+    /// The blocks that the lines have shown so far; `None` if the source has an index.
     pub fn derived(&self) -> Option<&Lifecycle> {
         self.attributor.derived()
     }
 
-    /// Takes a line; hands on what is now known to be wanted.
+    /// Takes a line. Passes on the lines that are now known to be selected.
     pub fn line(&mut self, line: &Line<'_>, wanted: Wanted<'_>) -> io::Result<()> {
         let place = self.attributor.place(line);
         if place.of.is_none() && self.prepares_a_block(line) {
@@ -181,18 +181,18 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// Whether it is not known yet what becomes of the newest line.
+    /// Whether it is not known yet whether the newest line is selected.
     pub fn is_holding(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// At the end: hands on what prepared no block, if everything is asked for.
+    /// Ends the source. Lines that prepared no block are selected only if everything is.
     pub fn finish(&mut self, wanted: Wanted<'_>) -> io::Result<()> {
         self.release(None, wanted)
     }
 
-    /// Only where the lines themselves tell of blocks, and a block's first
-    /// entries come before the one that names it.
+    /// Only a source without an index needs this: a block's first entries may come before the
+    /// entry that names its height.
     fn prepares_a_block(&self, line: &Line<'_>) -> bool {
         let rules = self.profile.slog.as_ref();
         self.attributor.derived().is_some()
@@ -202,7 +202,7 @@ impl<'a> Selector<'a> {
             && self.held.len() < HELD
     }
 
-    /// Hands on what was held, if the block it prepared is wanted.
+    /// Passes on the held lines if their block is selected.
     fn release(&mut self, of: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
         let place = Attribution { of, crank: None };
         let wants = self.selection.wants(&place);

@@ -1,4 +1,4 @@
-//! The lines of a slog file, taken out of what a log shipper wrapped around them.
+//! The lines of a slog file, extracted from what a log shipper wrapped around them.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use crate::carrier::{Origin, carried};
 use crate::item::{Hole, Item, Line, Sink, plain_line};
 use crate::slog_file::{LinePart, SlogFile, SlogItem};
 
-/// Editors of another system put it before the first line.
+/// Editors on Windows put it before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(crate) fn read_slog<R: io::Read>(mut file: SlogFile<R>, sink: Sink<'_>) -> io::Result<()> {

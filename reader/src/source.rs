@@ -1,4 +1,4 @@
-//! Sources: every kind of recording behind one way of reading.
+//! Sources: all kinds of recordings, read in one way.
 
 use std::fs::File;
 use std::io::{self, BufRead};
@@ -29,9 +29,9 @@ pub use crate::source_error::SourceError;
 
 /// What is known of a source's blocks before its lines are read.
 pub enum Blocks {
-    /// By marks or an index, in the order of their lines.
+    /// The blocks by marks or an index, in the order of their lines.
     Told(Vec<IndexedBlock>),
-    /// Nothing: the lines tell.
+    /// Nothing. The lines show the blocks.
     Untold,
 }
 
@@ -41,7 +41,7 @@ pub enum Source {
     Ring(Box<RingSource>),
     /// A black box or archive file.
     BlackBox(Box<BlackBox>),
-    /// A recorder's folder: its archive, and behind that its ring.
+    /// A recorder's folder: its archive, followed by its ring.
     Folder(Box<Folder>),
     /// Agoric's `flight-recorder.bin`.
     Agoric(PathBuf),
@@ -55,11 +55,11 @@ pub enum Source {
     Fingerprint(Box<Fingerprint>),
 }
 
-/// Opens a source for one reading of its lines, which standard input gives as
-/// they come.
+/// Opens a source whose lines are read once. A slog from standard input is then read as it
+/// comes.
 ///
 /// # Errors
-/// As [`open`].
+/// As for [`open`].
 pub fn open_once(path: &Path, say: &dyn Fn(&str)) -> Result<Source, SourceError> {
     if path != Path::new("-") {
         return open_saying(path, say);
@@ -70,12 +70,13 @@ pub fn open_once(path: &Path, say: &dyn Fn(&str)) -> Result<Source, SourceError>
     drop(input);
     match is_slog {
         true => Ok(Source::Stdin),
-        // A box or a ring, or what damage left of one.
+        // A box or a ring, possibly damaged.
         false => open_saying(path, say),
     }
 }
 
-/// What is read as it comes is a slog, or a compressed one, beyond doubt.
+/// Whether the input certainly is a slog, plain or compressed. Only a slog can be read as it
+/// comes.
 fn begins_a_slog(first: &[u8]) -> bool {
     let compressed = [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd]];
     let text = first
@@ -85,8 +86,7 @@ fn begins_a_slog(first: &[u8]) -> bool {
     text || compressed.iter().any(|magic| first.starts_with(magic))
 }
 
-/// Opens a source; `-` is standard input. What can be read once only is copied
-/// first.
+/// Opens a source; `-` is standard input. A source that can be read only once is copied first.
 ///
 /// # Errors
 /// [`SourceError`].
@@ -94,7 +94,7 @@ pub fn open(path: &Path) -> Result<Source, SourceError> {
     open_saying(path, &|_| {})
 }
 
-/// As [`open()`], and `say` hears what whoever waits should know.
+/// As [`open()`], and tells `say` what a waiting user should know.
 ///
 /// # Errors
 /// [`SourceError`].
@@ -104,7 +104,7 @@ pub fn open_saying(path: &Path, say: &dyn Fn(&str)) -> Result<Source, SourceErro
         return open_file(path);
     }
     let copy = spool(path, say).map_err(|error| io_error(path, error))?;
-    // What is wrong with it is told of the path that was named.
+    // The error must name the user's path, and not the copy's.
     open_file(&copy).map_err(|error| match error {
         SourceError::Io(_, error) => io_error(path, error),
         SourceError::UnsupportedFormat(_, why) => {
@@ -175,16 +175,16 @@ fn open_box(path: &Path) -> Result<Source, SourceError> {
     Ok(Source::BlackBox(Box::new(found)))
 }
 
-/// What a path means: itself, or, for a folder, the ring and the boxes in it.
+/// The sources that a path stands for: the path itself, or the sources in the folder.
 ///
 /// # Errors
-/// [`SourceError`] if the folder cannot be read or holds nothing.
+/// [`SourceError`] if the folder cannot be read or holds no source.
 pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
-    // Files of single blocks are one recording.
+    // Files of single blocks are one recording together.
     let io_error = |error| SourceError::Io(path.to_owned(), error);
     if !path.join("ring").is_file() && BlockFiles::in_folder(path).map_err(io_error)?.is_some() {
         found.push(path.to_owned());
@@ -203,15 +203,16 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(found)
 }
 
-/// A file that a recorder keeps beside its ring: settings, or the node's log. A slog that
-/// cannot be read is none, whatever it is called.
+/// Whether a recorder keeps this file beside its ring: settings, or the node's log. A file
+/// with entries is a slog, whatever its name.
 fn is_of_recorder(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
     let known = name.is_some_and(|name| name.ends_with(".json") || name.starts_with("node.log"));
     known && source_kind::is_without_entries(path).unwrap_or(false)
 }
 
-/// The sources in a folder; in a recorder's lie files of its own besides.
+/// The sources in a folder. A recorder's folder also holds files of the recorder, which are
+/// left out.
 fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceError> {
     let io_error = |error| SourceError::Io(folder.to_owned(), error);
     let mut files = Vec::new();
@@ -239,7 +240,7 @@ fn is_source(kind: &SourceKind) -> bool {
 }
 
 impl Source {
-    /// The kind, in words.
+    /// Its kind, as a word.
     pub fn kind(&self) -> &'static str {
         match self {
             Source::Ring(_) => "ring",
@@ -252,12 +253,12 @@ impl Source {
         }
     }
 
-    /// It holds digests and no entries.
+    /// Whether it holds digests and no entries.
     pub fn is_fingerprint(&self) -> bool {
         matches!(self, Source::Fingerprint(_))
     }
 
-    /// The profile it was recorded with, where it says so.
+    /// The profile with which it was recorded, if the source says.
     pub fn profile(&self) -> Option<&str> {
         match self {
             Source::Ring(ring) => ring.profile(),
@@ -270,7 +271,7 @@ impl Source {
         }
     }
 
-    /// The digest of the rules by which its blocks are named, where it says so.
+    /// The digest of the rules that give its blocks their HASHes, if the source says.
     pub fn named_by(&self) -> Option<Digest> {
         match self {
             Source::BlackBox(bx) => bx.identity()?.profile_digest,
@@ -278,8 +279,7 @@ impl Source {
         }
     }
 
-    /// Leaves out what need not be read for these heights, where whole files
-    /// can be.
+    /// Leaves out whole files that hold nothing of these heights.
     pub fn narrow(&mut self, heights: &RangeInclusive<u64>) {
         if let Source::Folder(folder) = self {
             folder.narrow(heights);
@@ -306,7 +306,7 @@ impl Source {
         }
     }
 
-    /// The height of the block that a box is named by.
+    /// The height in the name of a box.
     pub fn about(&self) -> Option<u64> {
         match self {
             Source::BlackBox(file) => file.identity().and_then(|of| of.height),
@@ -314,12 +314,11 @@ impl Source {
         }
     }
 
-    /// Hands every item to `sink`, oldest first, until it says false; of a line that holds
-    /// an entry and its context, what it tells of the entry. Memory: one segment, frame or
-    /// line at a time.
+    /// Passes every item to `sink`, oldest first, until it returns false. A line that wraps an
+    /// entry with its context is unwrapped. Holds one segment, frame or line at a time in memory.
     ///
     /// # Errors
-    /// What reading gives, or `sink`.
+    /// An error from reading, or from `sink`.
     pub fn read(
         &self,
         profile: &Profile,
@@ -341,10 +340,10 @@ impl Source {
         })
     }
 
-    /// As [`Source::read`], every line as it stands.
+    /// As [`Source::read`], without unwrapping lines.
     ///
     /// # Errors
-    /// What reading gives, or `sink`.
+    /// An error from reading, or from `sink`.
     pub fn read_lines(&self, sink: &mut dyn FnMut(Item<'_>) -> io::Result<bool>) -> io::Result<()> {
         match self {
             Source::Ring(ring) => read_ring(ring, None, sink),
@@ -362,7 +361,7 @@ impl Source {
     }
 }
 
-/// The blocks of a box's index, its lines counted from `first`.
+/// The blocks of a box's index, with lines counted from `first`.
 fn index_of(bx: &BlackBox, first: u64) -> Vec<IndexedBlock> {
     let manifest = bx.manifest().into_iter();
     let blocks = manifest.flat_map(|m| m.blocks.iter().map(|entry| (entry, &m.identity)));
@@ -401,8 +400,7 @@ fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
 }
 
 impl Source {
-    /// About how many bytes of lines it gives, where that is known before it
-    /// is read.
+    /// About how many bytes of lines it gives, if known before it is read.
     pub fn size(&self) -> Option<u64> {
         match self {
             Source::Ring(ring) => Some(ring.size()),

@@ -1,4 +1,4 @@
-//! Why there is no source.
+//! Why a source cannot be opened.
 
 use std::fmt;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use haltbox_model::ShowPath;
 
-/// Why there is no source.
+/// Why a source cannot be opened.
 #[derive(Debug)]
 pub enum SourceError {
-    /// The system said no.
+    /// The operating system could not read it.
     Io(PathBuf, io::Error),
-    /// It is no source, and why.
+    /// The file is not a source; the text says why.
     UnsupportedFormat(PathBuf, String),
 }
 

@@ -1,4 +1,4 @@
-//! What a source is, told by its content and not by its name.
+//! Recognises the kind of a source by its content, and not by its name.
 
 use std::fmt;
 use std::fs::File;
@@ -10,7 +10,7 @@ use crate::carrier::{carried, is_prefixed};
 use crate::fingerprint;
 use crate::vocabulary::entry;
 
-/// As many bytes as [`SourceKind::sniff`] makes use of.
+/// Number of bytes that [`SourceKind::sniff`] uses.
 pub const SNIFF_LEN: usize = 4096;
 
 const RING: &[u8] = b"HALTBOX\x01";
@@ -18,7 +18,7 @@ const AGORIC_RING: &[u8] = b"AG-SLOG!";
 const BLACK_BOX_FRAME: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 const BLACK_BOX_NAME: &[u8] = b"HBX";
 
-/// What a source is.
+/// The kind of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceKind {
@@ -28,14 +28,14 @@ pub enum SourceKind {
     BlackBox,
     /// Agoric's `flight-recorder.bin`.
     AgoricRing,
-    /// A slog: text, gzip or Zstandard. Also a pipe or a device, which cannot be looked into
-    /// without taking bytes out of it.
+    /// A slog: text, gzip or Zstandard. Also a pipe or a device, because looking into it would
+    /// take bytes out of it.
     Slog,
     /// Digests of a source without its bodies.
     Fingerprint,
     /// A folder.
     Folder,
-    /// A file without a byte.
+    /// A file of 0 bytes.
     Empty,
     /// None of these.
     UnsupportedFormat(UnsupportedFormat),
@@ -44,7 +44,7 @@ pub enum SourceKind {
 /// How a slog is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// Uncompressed.
     Plain,
     /// gzip.
     Gzip,
@@ -53,15 +53,15 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Of a file.
+    /// The compression of a file.
     ///
     /// # Errors
-    /// Those of the system.
+    /// An error from the operating system.
     pub fn of(path: impl AsRef<Path>) -> io::Result<Compression> {
         Ok(Compression::sniff(&head_of(path.as_ref())?))
     }
 
-    /// By the first four bytes.
+    /// Recognises the compression by the first four bytes.
     pub fn sniff(head: &[u8]) -> Compression {
         match head {
             [0x1f, 0x8b, ..] => Compression::Gzip,
@@ -72,12 +72,12 @@ impl Compression {
 }
 
 impl SourceKind {
-    /// Looks at a file or folder. A file that begins like nothing known, but is named like
-    /// `flight-recorder.bin`, is searched for records of that format: its magic may be damaged.
-    /// No other format holds such records; the search ends after 16 MiB.
+    /// Recognises a file or folder. A file of an unknown kind whose name ends in `.bin` is
+    /// searched for records of Agoric's recorder, because its magic may be damaged. No other
+    /// format holds such records. The search ends after 16 MiB.
     ///
     /// # Errors
-    /// Those of the system.
+    /// An error from the operating system.
     pub fn of(path: impl AsRef<Path>) -> io::Result<SourceKind> {
         let path = path.as_ref();
         let metadata = path.metadata()?;
@@ -100,7 +100,7 @@ impl SourceKind {
         Ok(kind)
     }
 
-    /// By the first bytes of the content, [`SNIFF_LEN`] of them where there are so many.
+    /// Recognises a kind by the first bytes: [`SNIFF_LEN`] of them, or all of a shorter file.
     pub fn sniff(head: &[u8]) -> SourceKind {
         if head.is_empty() {
             return SourceKind::Empty;
@@ -124,8 +124,8 @@ impl SourceKind {
     }
 }
 
-/// A text that begins without an entry of a host. A recorder keeps such files beside its
-/// ring: settings, notes and the node's log.
+/// Whether a file is text that begins without an entry of a host. A recorder keeps such files
+/// beside its ring: settings, notes and the node's log.
 pub(crate) fn is_without_entries(path: &Path) -> io::Result<bool> {
     let head = head_of(path)?;
     let is_entry = |line: &[u8]| !entry::type_of(line).is_empty() || carried(line).is_some();
@@ -142,14 +142,14 @@ fn head_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A skippable frame of Zstandard whose content, after magic and size, is named.
+/// Whether a skippable Zstandard frame holds the name of a box behind magic and size.
 fn is_black_box(head: &[u8]) -> bool {
     let content = head.get(8..).unwrap_or_default();
     head.starts_with(&BLACK_BOX_FRAME) && content.starts_with(BLACK_BOX_NAME)
 }
 
-/// One of the first lines begins a JSON object. A line that is longer than the
-/// head may be the rest of one. No text holds a zero byte.
+/// Whether one of the first lines begins a JSON object. A line that is longer than the head
+/// may be the rest of an object. Text holds no zero byte.
 fn is_text(head: &[u8]) -> bool {
     if head.contains(&0) {
         return false;
@@ -171,20 +171,20 @@ fn is_printable(line: &[u8]) -> bool {
     let control = |b: &u8| b.is_ascii_control() && !matches!(b, b'\t' | b'\r' | 0x1b);
     let utf8 = match std::str::from_utf8(line) {
         Ok(_) => true,
-        // A character that the end of the head cut in two.
+        // The end of the head cuts a character.
         Err(e) => e.error_len().is_none(),
     };
     utf8 && !line.iter().any(control)
 }
 
-/// The beginning of something the reader does not read.
+/// The beginning of a file that the reader cannot read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsupportedFormat {
     head: Vec<u8>,
     name: Option<&'static str>,
 }
 
-/// Formats that lie about in a node's folders, by their first bytes.
+/// Other formats that are common in a node's folders, by their first bytes.
 const KNOWN: [(&[u8], &str); 9] = [
     (
         b"SQLite format 3\0",
@@ -282,7 +282,7 @@ mod tests {
         ));
     }
 
-    /// A ring whose magic is damaged is found by its records, and only where the name asks.
+    /// A ring with a damaged magic is found by its records, and only if its name ends in `.bin`.
     #[test]
     fn a_ring_without_magic_is_found_by_its_records() {
         let folder = tempfile::tempdir().expect("a folder");

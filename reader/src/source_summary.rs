@@ -1,4 +1,4 @@
-//! What each block of a source holds, added up in one pass.
+//! What each block of a source holds, counted in one pass.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,37 +17,37 @@ use crate::selection::{Selection, Selector};
 use crate::source::{Blocks, Hole, Item, Line, Source};
 use crate::vocabulary::{self, Column, Vocabulary};
 
-/// Holes that are told one by one.
+/// Limit of the holes that are listed.
 const HOLES_TOLD: usize = 1000;
 
-/// One attempt at a height, as far as the source holds it.
+/// One attempt at a height, as far as the source has it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// Height.
     pub height: u64,
-    /// Attempt at it.
+    /// Number of the attempt.
     pub attempt: u32,
-    /// Where it stood, where the source tells.
+    /// State of the block, if the source says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// `HEIGHT-HASH`, or `HEIGHT-incomplete`.
     pub name: String,
-    /// Its execution is there from the first entry to the last.
+    /// Its execution is recorded from the first entry to the last.
     pub complete: bool,
-    /// Its lines are not the host's own bytes, or something carried them that may
-    /// have lost some: there is no HASH of them.
+    /// Its lines are not the host's own bytes, or a carrier brought them and may have lost some.
+    /// Then it has no HASH.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub altered: bool,
-    /// Entries.
+    /// Number of entries.
     pub records: u64,
-    /// Bytes of them, line feeds included.
+    /// Bytes of the entries, with line feeds.
     pub bytes: u64,
-    /// Cranks finished.
+    /// Number of cranks that finished.
     pub cranks: u64,
-    /// Transactions, where the host tells them.
+    /// Number of transactions, if the host records them.
     #[serde(skip_serializing_if = "is_none")]
     pub transactions: u64,
-    /// Reads and writes of its stores.
+    /// Number of reads and writes of stores.
     #[serde(skip_serializing_if = "is_none")]
     pub operations: u64,
     /// Number of the first crank.
@@ -68,16 +68,16 @@ pub struct Row {
     /// Why it is pinned, or what diverged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// HASH of what is there, if it is complete.
+    /// HASH of its entries, if it is complete.
     #[serde(skip)]
     pub hash: Option<BlockHash>,
-    /// Another JSON writer wrote it anew.
+    /// Another JSON writer rewrote its lines.
     #[serde(skip)]
     pub rewritten: bool,
-    /// Its end is there.
+    /// Its end is recorded.
     #[serde(skip)]
     pub ended: bool,
-    /// What was read of it.
+    /// Its lines, as far as they were read.
     #[serde(skip)]
     execution: Option<Execution>,
 }
@@ -87,32 +87,32 @@ pub struct Row {
 pub struct SourceSummary {
     /// Blocks, in the order of their entries.
     pub blocks: Vec<Row>,
-    /// Slog entries within what is covered.
+    /// Number of slog entries, without context.
     pub records: u64,
-    /// Bytes of them, line feeds included.
+    /// Bytes of these entries, with line feeds.
     pub bytes: u64,
-    /// Entries of the node's log.
+    /// Number of entries of the node's log.
     pub node_records: u64,
-    /// Node-local entries around evicted block records.
+    /// Number of node-local entries around evicted block records.
     pub context_records: u64,
-    /// Entries that belong to no block.
+    /// Number of entries that belong to no block.
     pub outside: u64,
-    /// Entries that are no JSON object.
+    /// Number of entries that are not a JSON object.
     pub not_json: u64,
-    /// Cranks finished.
+    /// Number of cranks that finished.
     pub cranks: u64,
-    /// What is not there, at most a thousand of them.
+    /// What is missing; at most a thousand holes.
     #[serde(serialize_with = "texts")]
     pub holes: Vec<Hole>,
-    /// How many holes there are.
+    /// Number of holes.
     pub hole_count: u64,
-    /// Lines that stand there twice, byte for byte.
+    /// Number of lines that are there twice in a row, byte for byte.
     #[serde(skip_serializing_if = "is_none")]
     pub doubled: u64,
-    /// Entries that stood in a line with their context.
+    /// Number of entries in a line with their context.
     #[serde(skip_serializing_if = "is_none")]
     pub wrapped: u64,
-    /// Entries of a type that the profile knows.
+    /// Number of entries of a type that the profile knows.
     #[serde(skip)]
     pub known: u64,
     #[serde(skip)]
@@ -154,13 +154,13 @@ impl SourceSummary {
         }
     }
 
-    /// It holds lines of the node's log, and not one record of a block.
+    /// Whether it holds lines of the node's log and no block records.
     pub fn is_of_a_log_alone(&self) -> bool {
         self.blocks.is_empty() && self.records == 0 && self.node_records > 0
     }
 
-    /// It has many lines, and not one is an entry that the profile knows: it is another
-    /// form, or another host's.
+    /// Whether it has many lines and the profile knows none of them. Then it has another format,
+    /// or comes from another host.
     pub fn is_not_understood(&self) -> bool {
         self.known == 0 && self.records >= SlogRules::MANY
     }
@@ -168,7 +168,7 @@ impl SourceSummary {
     /// Reads a source once, from beginning to end.
     ///
     /// # Errors
-    /// What reading gives.
+    /// An error from reading.
     pub fn of(source: &Source, profile: &Profile) -> io::Result<SourceSummary> {
         let mut source_summary = SourceSummary::new(vocabulary::of(profile));
         let everything = Selection::default();
@@ -201,8 +201,8 @@ impl SourceSummary {
         Ok(source_summary)
     }
 
-    /// The line before, sent again by something behind the host: it would begin or end
-    /// a block twice.
+    /// Whether something behind the host sent the last line again. The repeated line would begin
+    /// or end a block twice.
     fn is_repeat(&mut self, line: &Line<'_>, last: Option<usize>) -> bool {
         let text = line.stream == Stream::Slog && line.whole && line.origin != Origin::Recorded;
         let repeat = text && self.repeats.is_repeat(line.bytes);
@@ -334,7 +334,7 @@ impl Row {
         }
     }
 
-    /// How much it has of something.
+    /// The count in a column.
     pub fn count(&self, of: Column) -> u64 {
         match of {
             Column::Cranks | Column::OwnCranks => self.cranks,
@@ -374,7 +374,7 @@ impl Row {
         }
     }
 
-    /// Takes over what the source tells.
+    /// Adds what the source's index says of the block.
     fn learn(&mut self, block: &IndexedBlock) {
         self.state = block.state;
         self.app_hash = block.app_hash;

@@ -1,6 +1,6 @@
-//! Sources that can be read once only: pipes, FIFOs, sockets, standard input,
-//! devices. They are copied into a file without a name, because every command
-//! must see what a source is, and most read it more than once.
+//! Copies sources that can be read only once: pipes, FIFOs, sockets, standard input. The copy
+//! is a file without a name. Every command must recognise the kind of a source, and most read
+//! it more than once.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 
 use haltbox_model::ShowPath;
 
-/// As much is copied at most: an endless device must not fill the disk.
+/// Limit of a copy in bytes: an endless stream must not fill the disk.
 const SPOOL_MAX: u64 = 16 << 30;
 
-/// How long somebody has to begin writing into a FIFO.
+/// How long to wait until a process opens a FIFO for writing.
 const WRITER_AWAITED: Duration = Duration::from_secs(5);
 
-/// Copying for longer is told.
+/// The user is told of a copy that takes longer.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// Whether a path names what can be read once only.
+/// Whether a path can be read only once.
 pub(crate) fn reads_once(path: &Path) -> io::Result<bool> {
     let kind = path.metadata()?.file_type();
     Ok(!kind.is_file() && !kind.is_dir())
 }
 
-/// Copies all of it; the path under which the copy can be read as often as
-/// needed. The copy has no name in any folder and goes with the process.
+/// Copies all of it. Returns a path under which the copy can be read repeatedly. The copy has
+/// no name in any folder and disappears with the process.
 ///
-/// `say` hears of a copy that takes long.
+/// A copy that takes long is reported to `say`.
 pub(crate) fn spool(path: &Path, say: &dyn Fn(&str)) -> io::Result<PathBuf> {
     match path == Path::new("-") {
         true => copy(io::stdin().lock(), path, say),
@@ -38,7 +38,8 @@ pub(crate) fn spool(path: &Path, say: &dyn Fn(&str)) -> io::Result<PathBuf> {
     }
 }
 
-/// A FIFO that nobody writes into would be waited for without end.
+/// Opens a path to copy. A FIFO that nobody writes would block for ever, so the wait has a
+/// limit.
 fn open(path: &Path) -> io::Result<File> {
     let kind = path.metadata()?.file_type();
     if kind.is_block_device() || kind.is_char_device() {
@@ -91,7 +92,7 @@ fn copy(mut from: impl Read, path: &Path, say: &dyn Fn(&str)) -> io::Result<Path
     }
     file.rewind()?;
     let copy = PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()));
-    // Kept open to the process's end: its descriptor is its only name.
+    // The file stays open to the end of the process, because its descriptor is its only name.
     std::mem::forget(file);
     Ok(copy)
 }

@@ -1,6 +1,6 @@
-//! A recording as a sequence of blocks, each a sequence of units with a digest:
-//! a crank, or one entry outside cranks. This is all that two sources are
-//! compared by until a difference is found.
+//! A recording as a sequence of blocks. A block is a sequence of units, each with a digest: a
+//! crank, or one entry outside cranks. Two sources are compared by these alone until a
+//! difference is found.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,8 +10,8 @@ use crate::block_inputs::BlockInputs;
 use crate::carrier::Carrier;
 use crate::vocabulary::step_tracker::StepKind;
 
-/// First 16 bytes of BLAKE3 over canonical lines, each ending in a line feed,
-/// the activityhash left out because it is derived.
+/// The first 16 bytes of the BLAKE3 of canonical lines. Each line of a crank ends with a line
+/// feed. The activityhash is left out, because it is derived.
 pub type UnitDigest = [u8; 16];
 
 /// A crank, or one canonical entry outside cranks.
@@ -23,28 +23,29 @@ pub struct Unit {
     pub what: What,
 }
 
-/// What a unit is.
+/// The kind of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A crank: its number, and what its end tells, if that is there.
+    /// A crank.
     Crank {
         /// Its number.
         number: u64,
-        /// Its end.
+        /// Its hashes, if its end is recorded.
         end: Option<CrankEnd>,
     },
-    /// An input: digest of its body.
+    /// An input, with the digest of its body.
     Input(UnitDigest),
     /// A kernel run begins.
     RunStart,
-    /// A step that a recording may lack, or that does not decide what came of its block.
+    /// A step of a stream, which a recording may lack, or which does not decide the outcome of its
+    /// block.
     Step(Step),
     /// Any other entry.
     Entry,
 }
 
 impl What {
-    /// It is a part of what came of its block, wherever it is told.
+    /// Whether it is part of the outcome of its block, wherever it is recorded.
     pub fn is_of_outcome(&self) -> bool {
         match self {
             What::Entry => true,
@@ -54,51 +55,51 @@ impl What {
     }
 }
 
-/// A step, and how it is told again in another recording.
+/// A step, described so that it is found again in another recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What a recording has as a whole or not at all.
+    /// Its stream: a recording has all of its steps or none.
     pub stream: StreamId,
-    /// What it is to the block's outcome.
+    /// What it is to the outcome of the block.
     pub kind: StepKind,
     /// A phase of the block begins with it.
     pub begins_phase: bool,
-    /// Digest of its canonical line without the numbers that others shift.
+    /// Digest of its canonical line without the numbers that earlier steps shift.
     pub bare: UnitDigest,
-    /// Of a read, digest of what it asks for; of a write, of what it is to.
+    /// For a read the digest of its question, for a write of its key.
     pub asks: Option<UnitDigest>,
 }
 
-/// The name of a stream, digested.
+/// Digest of a stream's name.
 pub type StreamId = u64;
 
-/// The root of what a stream tells of, behind its block.
+/// The root of a store at the end of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// The stream of its operations.
+    /// The stream of operations on the store.
     pub stream: StreamId,
-    /// Digest of the entry that tells it.
+    /// Digest of the entry with the root.
     pub says: UnitDigest,
-    /// Whether it is another one than behind the block before; `None`: not known.
+    /// Whether it differs from the root at the end of the block before; `None` if that is unknown.
     pub changed: Option<bool>,
 }
 
-/// What the end of a crank tells. Older kernels write no hashes.
+/// The hashes at the end of a crank. Older kernels write none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrankEnd {
-    /// What the crank wrote.
+    /// Hash of what the crank wrote.
     pub crankhash: Option<Digest>,
-    /// All that was written up to here.
+    /// Hash of all that was written up to here.
     pub activityhash: Option<Digest>,
 }
 
 impl Unit {
-    /// A crank whose end is not there.
+    /// Whether it is a crank without its end.
     pub fn is_unfinished(&self) -> bool {
         matches!(self.what, What::Crank { end: None, .. })
     }
 
-    /// Crankhash, if it is a crank that ended.
+    /// The crankhash, if it is a crank that has one.
     pub fn crankhash(&self) -> Option<Digest> {
         match self.what {
             What::Crank { end, .. } => end?.crankhash,
@@ -106,7 +107,7 @@ impl Unit {
         }
     }
 
-    /// Activityhash, if it is a crank that ended.
+    /// The activityhash, if it is a crank that has one.
     pub fn activityhash(&self) -> Option<Digest> {
         match self.what {
             What::Crank { end, .. } => end?.activityhash,
@@ -114,7 +115,7 @@ impl Unit {
         }
     }
 
-    /// The step that it is.
+    /// The step, if it is one.
     pub fn step(&self) -> Option<&Step> {
         match &self.what {
             What::Step(step) => Some(step),
@@ -122,13 +123,13 @@ impl Unit {
         }
     }
 
-    /// It reads or writes.
+    /// Whether it is a read or a write of a stream.
     pub fn is_operation(&self) -> bool {
         let kind = self.step().map(|step| step.kind);
         matches!(kind, Some(StepKind::Read | StepKind::Write))
     }
 
-    /// Number, if it is a crank.
+    /// The crank's number, if it is a crank.
     pub fn crank(&self) -> Option<u64> {
         match self.what {
             What::Crank { number, .. } => Some(number),
@@ -142,40 +143,40 @@ impl Unit {
 pub struct BlockTrace {
     /// Height.
     pub height: u64,
-    /// Which execution of it in this source, from 1.
+    /// Its attempt in this source, from 1.
     pub attempt: u32,
-    /// Its place among the executions of the source, from 0.
+    /// Its index among the executions of the source, from 0.
     pub ordinal: u64,
-    /// Its beginning is there.
+    /// Its beginning is recorded.
     pub begun: bool,
-    /// Its end is there.
+    /// Its end is recorded.
     pub ended: bool,
-    /// The beginning of the kernel's run is there.
+    /// The beginning of the kernel's run is recorded.
     pub executed: bool,
-    /// It began on a proposal, before the network decided which block has this height.
+    /// It began on a proposal, before the network decided the block of this height.
     pub proposed: bool,
-    /// Units before which something is missing.
+    /// Indices of units before which something is missing.
     pub holes: Vec<usize>,
     /// Its units.
     pub units: Vec<Unit>,
-    /// What it tells of roots.
+    /// The roots that it records.
     pub roots: Vec<Root>,
-    /// Cranks whose activityhash does not follow from the one before, and
-    /// whether the one before was of the same run.
+    /// Cranks whose activityhash does not follow from the one before.
     pub breaks: Vec<ChainBreak>,
-    /// Of the digests only the first 62 bits are known.
+    /// Only 62 bits of the digests are known, because the source is a fingerprint.
     pub narrow: bool,
     /// The source says that this execution diverged.
     pub diverged: bool,
-    /// Cranks of it have no crankhash: an older kernel wrote none.
+    /// Some of its cranks have no crankhash or no activityhash, because an older kernel wrote
+    /// none.
     pub hashless: bool,
-    /// Its sender leaves out what cannot be seen to be missing.
+    /// Its sender drops entries without a trace.
     pub wrapped: bool,
-    /// Why its entries cannot all stand as the kernel wrote them.
+    /// Why its entries cannot all be in the order in which the kernel wrote them.
     pub fault: Option<String>,
-    /// This node's AppHash after it, where its own entries tell it.
+    /// This node's AppHash after it, if its own entries have it.
     pub app_hash: Option<AppHash>,
-    /// What it was given.
+    /// Its inputs.
     pub given: BlockInputs,
 }
 
@@ -184,22 +185,22 @@ pub struct BlockTrace {
 pub struct ChainBreak {
     /// Index of the crank's unit.
     pub unit: usize,
-    /// The crank's number.
+    /// Number of the crank.
     pub crank: u64,
-    /// The crank before was of the same run: kernel operations between runs,
-    /// which the slog does not tell, are no excuse.
+    /// The crank before belongs to the same run. Kernel work between runs, which the slog does not
+    /// record, cannot explain the break then.
     pub in_run: bool,
 }
 
 impl BlockTrace {
-    /// The other one asks for, or writes to, what the step at this place does.
+    /// Whether the other execution has a step with the same question or key as the step at `at`.
     pub fn is_asked_at(&self, at: usize, other: &BlockTrace) -> bool {
         let asks = |unit: &Unit| unit.step().and_then(|step| step.asks);
         let own = self.units.get(at).and_then(asks);
         own.is_some() && other.units.iter().any(|unit| asks(unit) == own)
     }
 
-    /// It has writes to what the entry at this place tells the root of.
+    /// Whether it writes to the store whose root the entry at `at` records.
     pub fn writes_to_root(&self, at: usize) -> bool {
         let told = self.units.get(at).and_then(Unit::step);
         let is_told = |root: &&Root| told.is_some_and(|step| step.bare == root.says);
@@ -210,20 +211,20 @@ impl BlockTrace {
         self.units.iter().filter_map(Unit::step).any(writes)
     }
 
-    /// Beginning and end are there, and all between.
+    /// Whether its beginning, its end, and all between are recorded.
     pub fn is_whole(&self) -> bool {
         self.begun && self.ended && self.holes.is_empty()
     }
 
-    /// The recording does not tell whether the network decided this block. Its own end
-    /// alone proves that: where a commit or the next height follows without it, entries are
+    /// Whether the recording does not show that the network decided this block. Only the block's
+    /// own end proves it. If a commit or the next height follows without an end, entries are
     /// missing, and the decided block may be among them.
     pub fn is_undecided(&self) -> bool {
         self.proposed && !self.ended
     }
 
-    /// Units that are there whole and behind one another, counted from the first.
-    /// What stands behind them is not covered.
+    /// Number of whole units from the first one on, without a gap. Units behind them are not
+    /// covered.
     pub fn covered(&self) -> usize {
         let until = self.holes.iter().copied().min().unwrap_or(self.units.len());
         let cut = !self.ended || !self.holes.is_empty();
@@ -231,16 +232,17 @@ impl BlockTrace {
         until - usize::from(cut && last.is_some_and(Unit::is_unfinished))
     }
 
-    /// Something is missing inside: entries stand behind the place. The beginning of a
-    /// recording is no such place. Digests alone hold nothing of what stands behind it.
+    /// Whether something is missing inside: entries follow the place. The beginning of a recording
+    /// does not count. A fingerprint has no units behind a hole, so there a hole in a block with
+    /// beginning and end counts.
     pub fn has_hole_inside(&self) -> bool {
         let inside = |hole: &usize| *hole < self.units.len() && (self.begun || *hole > 0);
         let untold = self.narrow && self.begun && self.ended && !self.holes.is_empty();
         untold || self.holes.iter().any(inside)
     }
 
-    /// The kernel ran: the beginning of its run is there, or cranks of it are. A block
-    /// that was saved already runs again empty.
+    /// Whether the kernel ran: the beginning of its run is recorded, or cranks of it. A block that
+    /// was already saved runs again without any.
     pub fn ran(&self) -> bool {
         self.executed || self.units.iter().any(|unit| unit.crank().is_some())
     }
@@ -259,63 +261,64 @@ impl BlockTrace {
     }
 }
 
-/// What a source told beside its blocks.
+/// What a source holds besides its blocks.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Slog lines.
+    /// Number of slog lines.
     pub lines: u64,
-    /// Cranks.
+    /// Number of cranks.
     pub cranks: u64,
-    /// Those of them whose end tells no crankhash, or no activityhash.
+    /// Number of cranks without a crankhash or without an activityhash.
     pub without_hashes: u64,
-    /// Those of these whose end tells no crankhash.
+    /// Number of cranks without a crankhash.
     pub without_crankhashes: u64,
-    /// Lines that stand there twice, byte for byte: the second was passed over.
+    /// Number of lines that directly repeat the line before, byte for byte. The repeated line is
+    /// skipped.
     pub doubled: u64,
-    /// Lines are not as the host writes them.
+    /// Some lines are not as the host writes them.
     pub rewritten: bool,
-    /// A block's beginning or end tells a height that could not be read: another writer
-    /// writes it otherwise.
+    /// The height of a block's begin or end entry could not be read, because another writer
+    /// formatted it.
     pub unread: bool,
     /// What carried its lines.
     pub carrier: Option<Carrier>,
-    /// Lines that held an entry with its context.
+    /// Number of lines that wrap an entry with its context.
     pub wrapped: u64,
-    /// Entries of a type that the profile knows.
+    /// Number of entries of a type that the profile knows.
     pub known: u64,
-    /// Lines that hold an entry behind something that is not known.
+    /// Number of lines that hold an entry behind an unknown prefix.
     pub prefixed: u64,
     /// Heights before whose execution a kernel started.
     pub kernel_starts: Vec<u64>,
     /// Deliveries that it replays.
     pub replays: Replayed,
-    /// What is damaged or missing, in words; at most a hundred.
+    /// What is damaged or missing, in words; at most 100.
     pub holes: Vec<String>,
-    /// Why its entries are known not to follow one another as they were written: what is
-    /// not where it belongs may stand elsewhere.
+    /// Why its entries are known not to be in the order in which they were written. A missing
+    /// entry may be at another place then.
     pub disorder: Option<String>,
     /// The chain's id.
     pub chain_id: Option<String>,
     /// The streams that it has.
     pub streams: Streams,
-    /// The first and the last height of which it tells an AppHash.
+    /// The first and the last height whose AppHash is known.
     pub app_hashes: Option<(u64, u64)>,
 }
 
-/// Streams by their digest.
+/// Streams by the digest of their name.
 pub type Streams = BTreeMap<StreamId, Stream>;
 
-/// What a source has steps of.
+/// A stream of steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stream {
     /// Its name.
     pub name: String,
-    /// The lowest and the highest height of a block that has a step of it; none where no
-    /// block that counts has one.
+    /// The lowest and the highest height with a step of it; `None` if no execution that was passed
+    /// on has one.
     pub heights: Option<(u64, u64)>,
 }
 
-/// The heights that are told of, and this one.
+/// Extends a range of heights by one height.
 pub fn spanning(heights: Option<(u64, u64)>, height: u64) -> (u64, u64) {
     heights.map_or((height, height), |(first, last)| {
         (first.min(height), last.max(height))
@@ -325,9 +328,9 @@ pub fn spanning(heights: Option<(u64, u64)>, height: u64) -> (u64, u64) {
 /// Deliveries that a source replays.
 #[derive(Clone, Debug, Default)]
 pub struct Replayed {
-    /// Vat and number, in no order; at most a million.
+    /// Vat and number of each, unordered; at most 2^20.
     pub deliveries: HashSet<(String, u64)>,
-    /// Slog line at which the last one begins; behind its end there is nothing to check.
+    /// Slog line at which the last one begins. No replay has to be checked behind its end.
     pub last: u64,
 }
 
@@ -358,28 +361,28 @@ impl Summary {
     }
 }
 
-/// What becomes of what was executed so far.
+/// Whether what was executed before this point is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// It is durable.
     Committed,
-    /// What was executed since the last commit never happened.
+    /// What was executed since the last commit is discarded.
     Discarded,
-    /// Something is missing, or the node went back to an older state: what was
-    /// known before may not hold.
+    /// Unknown: something is missing, or the node went back to an older state. Earlier knowledge
+    /// of the state may no longer hold.
     Unknown,
 }
 
 /// Takes what is found while a source is cut into a trace.
 pub trait TraceSink {
-    /// A whole execution or a part of one. False ends the reading.
+    /// Takes an execution, whole or in part. Returns false to end the reading.
     fn block(&mut self, block: BlockTrace) -> bool;
-    /// A canonical line: the execution and unit that it belongs to, and its
-    /// number in the slog, from 1.
+    /// Takes a canonical line: the ordinal of its execution, the index of its unit, and its number
+    /// in the slog, from 1.
     fn line(&mut self, _ordinal: u64, _unit: usize, _line: &[u8], _number: u64) {}
-    /// What was executed before the next line stands, or does not.
+    /// Says what happened to all that was executed before the next line.
     fn durability(&mut self, _turn: Durability) {}
-    /// Any slog line, before what it means is known.
+    /// Takes any slog line, before `line` takes it if it is canonical.
     fn any_line(&mut self, _line: &[u8], _number: u64) {}
 }
 

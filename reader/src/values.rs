@@ -1,6 +1,6 @@
-//! Entries by their values: two JSON writers may differ in blanks, in the order
-//! of members, in escapes and in how a number is written. What they mean is the
-//! same then, though their bytes are not.
+//! Compares entries by their values. Two JSON writers may differ in spaces, in the order of
+//! members, in escapes and in the form of numbers. The values are equal then, although the
+//! bytes are not.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -8,20 +8,20 @@ use std::sync::LazyLock;
 use haltbox_model::json::{self, Malformed};
 use memchr::memmem;
 
-/// Objects and arrays inside one another that are looked into: the text comes
-/// from outside, and every level takes stack.
+/// Limit of the nesting of objects and arrays. The text comes from outside, and every level
+/// takes stack.
 const DEEPEST: usize = 96;
 
-/// Zeros at the end of a whole number that are written out.
+/// Limit of the zeros at the end of a whole number that are written out.
 const PLAIN: usize = 20;
 
-/// A whole number, however it is written.
+/// A whole number, in any JSON form.
 pub fn read_u64(text: &[u8]) -> Option<u64> {
     json::read_u64(text).or_else(|| json::read_u64(&normal(text)))
 }
 
-/// The form in which equal values are equal bytes: no blanks, members by name,
-/// strings and numbers in one way of writing. Text that is no JSON stays as it is.
+/// The form in which equal values have equal bytes: no spaces, members sorted by name, one
+/// form for strings and numbers. Text that is not JSON is returned unchanged.
 pub fn normal(text: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Vec::with_capacity(text.len());
     match value(text.trim_ascii(), DEEPEST, &mut out) {
@@ -30,8 +30,7 @@ pub fn normal(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A string's form in which equal content is equal bytes; other values as in
-/// [`normal`]. Borrowed where there is nothing to settle.
+/// As [`normal`], but returns a string without escapes as it is, without copying.
 pub fn normal_string(text: &[u8]) -> Cow<'_, [u8]> {
     match text.first() {
         Some(b'"') if memchr::memchr(b'\\', text).is_none() => Cow::Borrowed(text),
@@ -67,7 +66,7 @@ fn object(text: &[u8], deeper: usize, out: &mut Vec<u8>) -> Result<(), Malformed
         value(member.value, deeper, &mut own)?;
         members.push((named, own));
     }
-    // Stable: of members of one name the first is meant.
+    // The sort is stable, so of several members with one name the first stays first.
     members.sort_by(|(n, one), (m, other)| one[..*n].cmp(&other[..*m]));
     out.push(b'{');
     for (index, (_, member)) in members.iter().enumerate() {
@@ -88,8 +87,8 @@ fn array(text: &[u8], deeper: usize, out: &mut Vec<u8>) -> Result<(), Malformed>
     Ok(())
 }
 
-/// By content. What cannot be read (half of a surrogate pair, which JavaScript
-/// allows) stays as it is written.
+/// Writes a string by its content. A string that cannot be decoded stays as it is: half of a
+/// surrogate pair, which JavaScript allows.
 fn string(text: &[u8], out: &mut Vec<u8>) {
     let read = memchr::memchr(b'\\', text)
         .and_then(|_| serde_json::from_slice::<String>(text).ok())
@@ -104,8 +103,8 @@ fn scalar(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// A number as its digits and the power of ten behind them, exactly: a binary
-/// fraction would make different numbers equal.
+/// A number as its digits and a power of ten, exactly. A binary fraction would make different
+/// numbers equal.
 struct Decimal {
     negative: bool,
     digits: Vec<u8>,
@@ -158,13 +157,12 @@ impl Decimal {
     }
 }
 
-/// How the escapes begin that writers use differently.
+/// The beginnings of escapes that writers use differently.
 static ESCAPES: LazyLock<[memmem::Finder<'static>; 2]> =
     LazyLock::new(|| [b"\\u", b"\\/"].map(memmem::Finder::new));
 
-/// Whether JavaScript's `JSON.stringify` can have written the escapes of a line:
-/// it escapes quotes, backslashes, control letters and halves of surrogate pairs,
-/// and nothing else.
+/// Whether JavaScript's `JSON.stringify` can have written the escapes of a line. It escapes
+/// quotes, backslashes, control characters and halves of surrogate pairs, and nothing else.
 pub fn has_javascript_escapes(line: &[u8]) -> bool {
     let escaped = |at: &usize| {
         let before = line.get(..*at).unwrap_or_default();
@@ -186,7 +184,7 @@ fn is_javascript_escape(text: &[u8]) -> bool {
     let control = (*a, *b) == (b'0', b'0') && matches!(c, b'0' | b'1');
     let high = *a == b'd' && matches!(b, b'8'..=b'9' | b'a'..=b'b');
     let low = *a == b'd' && matches!(b, b'c'..=b'f');
-    // A whole pair is written as the letter it is.
+    // JavaScript writes a whole pair as the character itself.
     let pair = high && text.get(6..9) == Some(b"\\ud") && matches!(text.get(9), Some(b'c'..=b'f'));
     lower && (control || low || high && !pair)
 }

@@ -1,4 +1,4 @@
-//! Looking for damage, and saying where it is.
+//! Searches a source for damage, and says where it is.
 
 use std::io;
 use std::path::Path;
@@ -20,35 +20,34 @@ use crate::source_summary::SourceSummary;
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where, in words.
+    /// Where it is, in words.
     pub place: String,
-    /// What.
+    /// What it is, in words.
     pub what: String,
     /// It is damage: what was there cannot be read.
     pub damage: bool,
-    /// Something never was recorded: dropped, or lost before it came to the
-    /// recorder. What is neither damage nor lost is a note.
+    /// Something was never recorded: dropped, or lost before it reached the recorder. A finding
+    /// that is neither damage nor lost is a note.
     pub lost: bool,
-    /// There was nothing to look at.
+    /// There was nothing to check.
     #[serde(skip)]
     pub nothing: bool,
 }
 
-/// What the reads of a recording tell.
+/// The result of checking the reads of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReadsFound {
-    /// Reads whose value was known.
+    /// Number of reads whose value was known.
     pub checked: u64,
-    /// Those that gave another value.
+    /// Number of these reads that returned another value.
     pub differ: u64,
-    /// Reads of keys that nothing was recorded of before.
+    /// Number of reads of keys without an earlier record.
     pub unknown: u64,
-    /// Reads of which the recording does not tell whether they are right: what was
-    /// written before may have been thrown away.
+    /// Number of reads that cannot be judged: earlier writes may have been discarded.
     pub untold: u64,
-    /// How often all that was known was forgotten, because one block wrote too much.
+    /// How often all known values were dropped, because one block wrote too much.
     pub forgotten: u64,
-    /// Where they differ, and how many were checked.
+    /// Where reads differ, and how many were checked.
     #[serde(skip)]
     pub findings: Vec<Finding>,
 }
@@ -96,7 +95,7 @@ impl Finding {
 /// Checks everything in a source that can be checked.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading.
 pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> {
     match source {
         Source::Ring(ring) => Ok(verify_ring(ring)),
@@ -110,10 +109,10 @@ pub fn verify(path: &Path, source: &Source, profile: &Profile) -> io::Result<Vec
     }
 }
 
-/// Checks every read of a vat's store against what was recorded before it.
+/// Checks every read of a vat's or chain's store against what was recorded before it.
 ///
 /// # Errors
-/// What reading gives.
+/// An error from reading.
 pub fn verify_reads(recording: &Recording) -> io::Result<ReadsFound> {
     let reads = reads::check_reads(recording)?;
     let wrong = reads.wrong.iter().map(|read| {
@@ -273,8 +272,7 @@ fn verify_box(
     Ok(findings)
 }
 
-/// What a box says was lost. A loss without a line shows as a hole, or as an
-/// entry that was cut.
+/// What a box says was lost. A loss without a line shows as a hole, or as a cut entry.
 fn lost_of(manifest: &Manifest) -> Vec<Finding> {
     let losses = manifest.losses.iter().filter(|loss| loss.line.is_some());
     let told = manifest.holes.iter().chain(losses).map(Hole::told);
@@ -282,7 +280,7 @@ fn lost_of(manifest: &Manifest) -> Vec<Finding> {
     lost.filter_map(Finding::of_hole).collect()
 }
 
-/// What its lines give is no HASH of the box where that names blocks by other rules.
+/// If the box names blocks by other rules, the digests of its lines are not its HASHes.
 fn other_rules(bx: &BlackBox, profile: &Profile) -> Option<Finding> {
     let recorded = bx.identity()?.profile_digest?;
     let rules = profile.slog.as_ref();
@@ -313,7 +311,7 @@ fn wrong_hash(entry: &BlockEntry, source_summary: &SourceSummary) -> Option<Find
     })
 }
 
-/// The lines must give the HASHes that the manifest and the name promise.
+/// Checks that the lines give the HASHes in the manifest and in the name.
 fn verify_names(
     path: &Path,
     source: &Source,
