@@ -9,7 +9,7 @@ use haltbox_format::Digest;
 use serde::Serialize;
 
 use super::progress::watched;
-use super::{Outcome, output, recording, shown};
+use super::{Outcome, PROFILE_NAMES, output, recording, shown};
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::compare::groups::{self, Group, Node};
@@ -28,7 +28,7 @@ pub struct CompareArgs {
     #[arg(long)]
     json: bool,
     /// Profile to read the entries with. Default: the one that each source names, else agoric.
-    #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
+    #[arg(long, value_name = PROFILE_NAMES)]
     profile: Option<String>,
 }
 

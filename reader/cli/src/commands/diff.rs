@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::new_file::NewFile;
 use super::progress::watched;
-use super::{Outcome, output, recording};
+use super::{Outcome, PROFILE_NAMES, output, recording};
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::report::diff_document::Document;
@@ -47,7 +47,7 @@ pub struct DiffArgs {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Profile to read the entries with. Default: the one that each source names, else agoric.
-    #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
+    #[arg(long, value_name = PROFILE_NAMES)]
     profile: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use haltbox_model::{Outside, ShowPath};
 
 use super::new_file::NewFile;
 use super::progress::watched;
-use super::{Outcome, human_bytes, output, recording, shown};
+use super::{Outcome, PROFILE_NAMES, human_bytes, output, recording, shown};
 use haltbox_reader::compare::pair;
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::compare::version;
@@ -27,7 +27,7 @@ pub struct FingerprintArgs {
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// Profile to read the entries with. Default: the one that the source names, else agoric.
-    #[arg(long, value_name = "agoric|cosmos|host|messages|FILE.json")]
+    #[arg(long, value_name = PROFILE_NAMES)]
     profile: Option<String>,
 }
 

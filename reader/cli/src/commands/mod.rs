@@ -31,6 +31,10 @@ use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::folder::archive_files;
 use haltbox_reader::source::{self, Source, SourceError};
 
+/// What `--profile` takes in `diff`, `compare` and `fingerprint`, as their help shows it: names
+/// of built-in profiles, among them all that read entries, or a file.
+pub(crate) const PROFILE_NAMES: &str = "agoric|cosmos|host|messages|FILE.json";
+
 /// How a command ended. The exit codes are those of `diff` and `cmp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
@@ -166,4 +170,22 @@ pub fn recording(path: &Path, asked: Option<&str>) -> anyhow::Result<Recording> 
 /// A path as users see it.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_profile_that_reads_entries() {
+        let named: Vec<&str> = PROFILE_NAMES.split('|').collect();
+        let builtin: Vec<Profile> = Profile::builtins().collect();
+        for profile in builtin.iter().filter(|profile| profile.slog.is_some()) {
+            assert!(named.contains(&profile.name.as_str()), "{}", profile.name);
+        }
+        let (file, names) = named.split_last().expect("a list of names");
+        assert_eq!(*file, "FILE.json");
+        let is_builtin = |name: &&str| Profile::is_builtin(name);
+        assert!(names.iter().all(is_builtin), "{names:?}");
+    }
 }
