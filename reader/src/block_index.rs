@@ -72,7 +72,7 @@ impl IndexedBlock {
     }
 
     /// A block of which nothing else is known.
-    pub fn untold(of: Attempt) -> IndexedBlock {
+    pub fn unknown(of: Attempt) -> IndexedBlock {
         IndexedBlock {
             of,
             from: Position::default(),

@@ -15,7 +15,7 @@ pub struct InputName {
     /// The name.
     pub name: String,
     /// Digest of the type of the entry and of the member.
-    pub told_by: Word,
+    pub member: Word,
     /// It is outside the canonical form: it is the node's own.
     pub local: bool,
 }
@@ -43,22 +43,22 @@ pub struct BlockInputs {
 }
 
 impl Input {
-    fn of(told: &ToldInput<'_>, canonical: &[u8]) -> Option<Input> {
-        let by = format!("{}\n{}", told.entry_type(), told.member());
+    fn of(input: &ToldInput<'_>, canonical: &[u8]) -> Option<Input> {
+        let by = format!("{}\n{}", input.entry_type(), input.member());
         Some(Input {
             name: InputName {
-                name: told.name().to_owned(),
-                told_by: digest(&by),
-                local: !told.is_in(canonical),
+                name: input.name().to_owned(),
+                member: digest(&by),
+                local: !input.is_in(canonical),
             },
-            value: digest(&told.value()?),
-            short: told.short(),
+            value: digest(&input.value()?),
+            short: input.short(),
         })
     }
 
-    fn is_told_as(&self, other: &Input) -> bool {
+    fn is_from_same_member(&self, other: &Input) -> bool {
         let (own, other) = (&self.name, &other.name);
-        own.name == other.name && own.told_by == other.told_by
+        own.name == other.name && own.member == other.member
     }
 }
 
@@ -96,8 +96,9 @@ impl BlockInputs {
             return;
         }
         let inputs = rules.told(line);
-        for input in inputs.filter_map(|told| Input::of(&told, canonical)) {
-            self.inputs.retain(|known| !known.is_told_as(&input));
+        for input in inputs.filter_map(|input| Input::of(&input, canonical)) {
+            self.inputs
+                .retain(|known| !known.is_from_same_member(&input));
             self.inputs.push(input);
         }
     }
@@ -114,7 +115,7 @@ impl BlockInputs {
     ) -> impl Iterator<Item = (&'a Input, &'a Input)> {
         let pair = |own: &'a Input| {
             let mut others = other.inputs.iter();
-            Some((own, others.find(|of| own.is_told_as(of))?))
+            Some((own, others.find(|of| own.is_from_same_member(of))?))
         };
         self.inputs.iter().filter_map(pair)
     }
@@ -135,8 +136,8 @@ impl BlockInputs {
 impl fmt::Display for BlockInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = self.inputs.iter();
-        let told = inputs.filter_map(|input| Some((&input.name.name, input.short.as_ref()?)));
-        for (at, (name, value)) in told.enumerate() {
+        let shown = inputs.filter_map(|input| Some((&input.name.name, input.short.as_ref()?)));
+        for (at, (name, value)) in shown.enumerate() {
             let space = if at == 0 { "" } else { " " };
             write!(f, "{space}{name}={value}")?;
         }

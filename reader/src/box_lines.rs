@@ -32,7 +32,7 @@ impl<'a> MissingLines<'a> {
                 break;
             }
             self.next += 1;
-            if !sink(Item::Hole(Hole::told(missing)))? {
+            if !sink(Item::Hole(Hole::of_index(missing)))? {
                 return Ok(false);
             }
         }

@@ -177,13 +177,13 @@ impl Drafted {
     /// The digest of one of its inputs; zero if it does not have the input.
     fn value(&self, name: &InputName) -> Word {
         let mut given = self.given.iter();
-        let told = given.find(|input| is_same_input(&input.name, name));
-        told.map_or(Word::default(), |input| input.value)
+        let found = given.find(|input| is_same_input(&input.name, name));
+        found.map_or(Word::default(), |input| input.value)
     }
 }
 
 fn is_same_input(one: &InputName, other: &InputName) -> bool {
-    one.name == other.name && one.told_by == other.told_by
+    one.name == other.name && one.member == other.member
 }
 
 /// Whether the name can be shown and fits into the file.
@@ -214,7 +214,7 @@ fn name_bytes(name: &InputName) -> Vec<u8> {
     let mut bytes = vec![if name.local { LOCAL } else { 0 }, name.name.len() as u8];
     bytes.extend(name.name.as_bytes());
     bytes.resize(2 + LONGEST_NAME, 0);
-    bytes.extend(name.told_by);
+    bytes.extend(name.member);
     bytes
 }
 
@@ -223,13 +223,13 @@ fn parse_name(bytes: &[u8]) -> io::Result<InputName> {
     let [flags, length, rest @ ..] = bytes else {
         return Err(broken());
     };
-    let (name, told_by) = rest.split_at_checked(LONGEST_NAME).ok_or_else(broken)?;
+    let (name, member) = rest.split_at_checked(LONGEST_NAME).ok_or_else(broken)?;
     let name = name.get(..usize::from(*length));
     let name = name.and_then(|name| str::from_utf8(name).ok());
     let name = name.filter(|name| is_name(name));
     Ok(InputName {
         name: name.ok_or_else(broken)?.to_owned(),
-        told_by: *told_by.first_chunk().ok_or_else(broken)?,
+        member: *member.first_chunk().ok_or_else(broken)?,
         local: flags & LOCAL != 0,
     })
 }
@@ -629,9 +629,9 @@ impl Fingerprint {
     fn given(&self, ordinal: u64) -> BlockInputs {
         let first = (ordinal as usize).saturating_mul(self.inputs.len());
         let values = self.values.iter().skip(first);
-        let told = self.inputs.iter().zip(values);
-        let told = told.filter(|(_, value)| **value != Word::default());
-        let inputs = told.map(|(name, value)| Input {
+        let inputs = self.inputs.iter().zip(values);
+        let inputs = inputs.filter(|(_, value)| **value != Word::default());
+        let inputs = inputs.map(|(name, value)| Input {
             name: name.clone(),
             value: *value,
             short: None,

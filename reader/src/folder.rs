@@ -269,7 +269,7 @@ fn read_file(
     let name = file.path.file_name().unwrap_or_default().to_string_lossy();
     // Files of older recorders do not say before which line it is missing.
     for missing in file.manifest.holes.iter().filter(|m| m.line.is_none()) {
-        let hole = Hole::told(missing);
+        let hole = Hole::of_index(missing);
         let text = format!("{name}: {}", hole.text);
         if !sink(Item::Hole(Hole { text, ..hole }))? {
             return Ok(false);

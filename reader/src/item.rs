@@ -71,7 +71,7 @@ impl Hole {
     }
 
     /// What an index says is missing.
-    pub(crate) fn told(missing: &Missing) -> Hole {
+    pub(crate) fn of_index(missing: &Missing) -> Hole {
         let lane = missing.lane.unwrap_or(Lane::Main);
         let (from, to, why) = (missing.from, missing.to, &missing.why);
         let text = match missing.lane {

@@ -216,21 +216,21 @@ mod tests {
         let entry =
             |number: u64| format!("{{\"type\":\"x\",\"n\":{number},\"monotime\":{number}.5}}");
         let mut resent_lines = ResentLines::default();
-        let mut told = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
+        let mut is_resent = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
         assert_eq!(
-            [1, 2, 1, 2, 3].map(&mut told),
+            [1, 2, 1, 2, 3].map(&mut is_resent),
             [false, false, true, true, false]
         );
         resent_lines.begins(false, None);
-        let mut told = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
+        let mut is_resent = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
         assert_eq!(
-            [3, 4].map(&mut told),
+            [3, 4].map(&mut is_resent),
             [true, false],
             "the block before is known"
         );
         resent_lines.begins(true, None);
-        let mut told = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
-        assert_eq!([3, 4].map(&mut told), [false; 2], "executed again");
+        let mut is_resent = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
+        assert_eq!([3, 4].map(&mut is_resent), [false; 2], "executed again");
         resent_lines.begins(false, Some(7));
         assert!(
             resent_lines.is_resent(entry(4).as_bytes(), false),

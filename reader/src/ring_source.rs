@@ -38,15 +38,15 @@ pub(crate) fn open_ring(path: &Path) -> Result<RingSource, SourceError> {
     })?;
     let mut history = History::read(&file, &view).map_err(io_error)?;
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
-    let told = told_beside(path).filter(|told| told.is_of(id));
-    if let Some(told) = &told {
-        history.life.apply_attached(told, id, history.last.at);
+    let knowledge = knowledge_beside(path).filter(|knowledge| knowledge.is_of(id));
+    if let Some(knowledge) = &knowledge {
+        history.life.apply_attached(knowledge, id, history.last.at);
     }
     Ok(RingSource {
         file,
         view,
         history,
-        beside: told.map_or(Vec::new(), |_| lines_beside(path)),
+        beside: knowledge.map_or(Vec::new(), |_| lines_beside(path)),
     })
 }
 
@@ -67,8 +67,8 @@ fn lines_beside(ring: &Path) -> Vec<PathBuf> {
     files.into_iter().map(|(_, path)| path).collect()
 }
 
-/// What an attached recorder was told of the ring's blocks.
-fn told_beside(ring: &Path) -> Option<AttachedState> {
+/// What an attached recorder knows of the ring's blocks.
+fn knowledge_beside(ring: &Path) -> Option<AttachedState> {
     let at = ring.parent()?.join(attached::FOLDER).join(attached::STATE);
     let is_file = std::fs::metadata(&at).is_ok_and(|found| found.is_file());
     AttachedState::decode(&is_file.then(|| std::fs::read(at).ok())??)

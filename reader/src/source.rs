@@ -329,10 +329,10 @@ impl Source {
         };
         self.read_lines(&mut |item| match item {
             Item::Line(line) if line.whole && line.stream == Stream::Slog => {
-                let told = rules.unwrap(line.bytes);
+                let unwrapped = rules.unwrap(line.bytes);
                 sink(Item::Line(Line {
-                    wrapped: told.as_ref().map(|_| line.bytes),
-                    bytes: told.as_deref().unwrap_or(line.bytes),
+                    wrapped: unwrapped.as_ref().map(|_| line.bytes),
+                    bytes: unwrapped.as_deref().unwrap_or(line.bytes),
                     ..line
                 }))
             }

@@ -192,12 +192,12 @@ impl SourceSummary {
             source_summary.line(&selected.line, selected.place, profile, &mut last);
             Ok(())
         })?;
-        let told = match (selector.derived(), source.blocks()) {
+        let indexed = match (selector.derived(), source.blocks()) {
             (Some(life), _) => life.blocks().iter().map(IndexedBlock::by_lines).collect(),
             (None, Blocks::Told(blocks)) => blocks,
             (None, Blocks::Untold) => Vec::new(),
         };
-        source_summary.finish(told);
+        source_summary.finish(indexed);
         Ok(source_summary)
     }
 
@@ -278,15 +278,16 @@ impl SourceSummary {
         }
     }
 
-    fn finish(&mut self, told: Vec<IndexedBlock>) {
-        let told: HashMap<Attempt, IndexedBlock> = told.into_iter().map(|b| (b.of, b)).collect();
+    fn finish(&mut self, indexed: Vec<IndexedBlock>) {
+        let indexed: HashMap<Attempt, IndexedBlock> =
+            indexed.into_iter().map(|b| (b.of, b)).collect();
         for row in &mut self.blocks {
             let of = Attempt {
                 height: row.height,
                 attempt: row.attempt,
             };
-            let untold = IndexedBlock::untold(of);
-            let known = told.get(&of).unwrap_or(&untold);
+            let unknown = IndexedBlock::unknown(of);
+            let known = indexed.get(&of).unwrap_or(&unknown);
             row.learn(known);
             let execution = row.execution.take();
             row.altered = execution.as_ref().is_some_and(Execution::is_altered);

@@ -63,7 +63,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn copy(mut from: impl Read, path: &Path, say: &dyn Fn(&str)) -> io::Result<PathBuf> {
     let mut file = tempfile::tempfile()?;
-    let (begun, mut told, mut copied) = (Instant::now(), false, 0_u64);
+    let (begun, mut reported, mut copied) = (Instant::now(), false, 0_u64);
     let mut buffer = vec![0; 1 << 18];
     loop {
         let len = match from.read(&mut buffer) {
@@ -81,8 +81,8 @@ fn copy(mut from: impl Read, path: &Path, say: &dyn Fn(&str)) -> io::Result<Path
             .map_err(|error| {
                 io::Error::other(format!("cannot write the temporary copy: {error}"))
             })?;
-        if !told && begun.elapsed() > QUIET {
-            told = true;
+        if !reported && begun.elapsed() > QUIET {
+            reported = true;
             say(&format!(
                 "{} can be read only once: copying it to {} until it ends",
                 path.shown(),

@@ -202,9 +202,9 @@ impl BlockTrace {
 
     /// Whether it writes to the store whose root the entry at `at` records.
     pub fn writes_to_root(&self, at: usize) -> bool {
-        let told = self.units.get(at).and_then(Unit::step);
-        let is_told = |root: &&Root| told.is_some_and(|step| step.bare == root.says);
-        let root = self.roots.iter().find(is_told);
+        let step_at = self.units.get(at).and_then(Unit::step);
+        let is_its_root = |root: &&Root| step_at.is_some_and(|step| step.bare == root.says);
+        let root = self.roots.iter().find(is_its_root);
         let writes = |step: &Step| {
             step.kind == StepKind::Write && root.is_some_and(|root| root.stream == step.stream)
         };
@@ -237,8 +237,8 @@ impl BlockTrace {
     /// beginning and end counts.
     pub fn has_hole_inside(&self) -> bool {
         let inside = |hole: &usize| *hole < self.units.len() && (self.begun || *hole > 0);
-        let untold = self.narrow && self.begun && self.ended && !self.holes.is_empty();
-        untold || self.holes.iter().any(inside)
+        let ends_at_hole = self.narrow && self.begun && self.ended && !self.holes.is_empty();
+        ends_at_hole || self.holes.iter().any(inside)
     }
 
     /// Whether the kernel ran: the beginning of its run is recorded, or cranks of it. A block that

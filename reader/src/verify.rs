@@ -190,8 +190,8 @@ fn verify_ring(ring: &RingSource) -> Vec<Finding> {
             .map(of_records),
     );
     let losses = ring.history.losses.iter().map(|(_, loss)| loss);
-    let untold = losses.filter(|loss| loss.breaks_blocks() && !loss.shows_as_gap());
-    findings.extend(untold.map(|loss| Finding::loss("main lane", loss.why.clone())));
+    let without_gap = losses.filter(|loss| loss.breaks_blocks() && !loss.shows_as_gap());
+    findings.extend(without_gap.map(|loss| Finding::loss("main lane", loss.why.clone())));
     for lane in Lane::ALL {
         verify_lane(ring, lane, &mut findings);
     }
@@ -275,8 +275,8 @@ fn verify_box(
 /// What a box says was lost. A loss without a line shows as a hole, or as a cut entry.
 fn lost_of(manifest: &Manifest) -> Vec<Finding> {
     let losses = manifest.losses.iter().filter(|loss| loss.line.is_some());
-    let told = manifest.holes.iter().chain(losses).map(Hole::told);
-    let lost = told.filter(|hole| hole.lost);
+    let holes = manifest.holes.iter().chain(losses).map(Hole::of_index);
+    let lost = holes.filter(|hole| hole.lost);
     lost.filter_map(Finding::of_hole).collect()
 }
 

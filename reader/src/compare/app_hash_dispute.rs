@@ -70,11 +70,12 @@ impl Dispute {
     /// The first height at which both AppHashes are known and differ.
     fn other_app_hash(&self, comparison: &Comparison) -> Option<u64> {
         let [a, b] = &self.hashes;
-        let mut told = a.iter();
-        let told = told.find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
-        let told = told.map(|(height, _)| *height);
+        let mut recorded = a.iter();
+        let recorded =
+            recorded.find(|(height, hash)| b.get(height).is_some_and(|other| other != *hash));
+        let recorded = recorded.map(|(height, _)| *height);
         let seen = comparison.other_app_hash.map(|seen| seen.height);
-        told.into_iter().chain(seen).min()
+        recorded.into_iter().chain(seen).min()
     }
 
     pub(super) fn judge(&self, comparison: &Comparison) -> Option<Outcome> {
@@ -108,18 +109,18 @@ impl Dispute {
 
 /// The outcome if the AppHashes differ at a height and every entry that both have is equal.
 fn other_app_hash(height: u64, comparison: &Comparison) -> Outcome {
-    let told = comparison.other_app_hash;
-    let told = told.filter(|told| told.height == height);
-    if told.is_some_and(|told| !told.whole) {
+    let dispute = comparison.other_app_hash;
+    let dispute = dispute.filter(|dispute| dispute.height == height);
+    if dispute.is_some_and(|dispute| !dispute.whole) {
         let lacks = comparison.sides.each_ref();
         let lacks = lacks.map(|side| side.incomplete.contains(&height));
         let who = Who::of(lacks);
         return Outcome::AppHashInPart { who, height };
     }
-    let only = told.and_then(|told| told.one_sided);
+    let only = dispute.and_then(|dispute| dispute.one_sided);
     Outcome::AppHash {
         height,
-        reads_differ: told.is_some_and(|told| told.reads_differ),
+        reads_differ: dispute.is_some_and(|dispute| dispute.reads_differ),
         only: only.map(|only| only.named(comparison.streams())),
     }
 }

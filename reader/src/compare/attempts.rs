@@ -11,7 +11,7 @@ use crate::source::{Blocks, Source};
 #[derive(Clone, Debug, Default)]
 pub struct Attempts {
     /// The blocks that the source's index lists, by first line.
-    told: Vec<IndexedBlock>,
+    indexed: Vec<IndexedBlock>,
     /// The height of the box, if the source is one.
     about: Option<u64>,
     /// Lowest and highest height so far.
@@ -23,13 +23,13 @@ pub struct Attempts {
 impl Attempts {
     /// Reads the index of a source.
     pub fn of(source: &Source) -> Attempts {
-        let mut told = match source.blocks() {
+        let mut indexed = match source.blocks() {
             Blocks::Told(blocks) => blocks,
             Blocks::Untold => Vec::new(),
         };
-        told.sort_by_key(|block| block.from.main);
+        indexed.sort_by_key(|block| block.from.main);
         Attempts {
-            told,
+            indexed,
             about: source.about(),
             ..Attempts::default()
         }
@@ -39,8 +39,8 @@ impl Attempts {
     /// diverged. `at` is the counter of the line that began it.
     pub fn next(&mut self, height: u64, at: u64) -> (u32, bool) {
         let counted = self.count(height);
-        let begun = self.told.partition_point(|block| block.from.main <= at);
-        let known = self.told[..begun]
+        let begun = self.indexed.partition_point(|block| block.from.main <= at);
+        let known = self.indexed[..begun]
             .iter()
             .rfind(|block| block.of.height == height);
         match known {
@@ -58,7 +58,7 @@ impl Attempts {
             stands && other.of.height == block.of.height && other.of.attempt > block.of.attempt
         };
         let is_behind = self.about.is_some_and(|about| about > block.of.height);
-        block.state == Some(State::Diverged) && !(is_behind && self.told.iter().any(replaces))
+        block.state == Some(State::Diverged) && !(is_behind && self.indexed.iter().any(replaces))
     }
 
     fn count(&mut self, height: u64) -> u32 {
@@ -89,10 +89,10 @@ mod tests {
     fn recovered(about: Option<u64>) -> Attempts {
         let block = |height, attempt, state| IndexedBlock {
             state: Some(state),
-            ..IndexedBlock::untold(Attempt { height, attempt })
+            ..IndexedBlock::unknown(Attempt { height, attempt })
         };
         Attempts {
-            told: vec![
+            indexed: vec![
                 block(12, 1, State::Diverged),
                 block(12, 2, State::Confirmed),
                 block(13, 1, State::Diverged),
@@ -106,8 +106,9 @@ mod tests {
     fn a_box_is_not_about_what_its_node_recovered_from_before() {
         let diverged = |about| {
             let attempts = recovered(about);
-            let told = attempts.told.iter();
-            told.map(|block| attempts.is_diverged(block))
+            let indexed = attempts.indexed.iter();
+            indexed
+                .map(|block| attempts.is_diverged(block))
                 .collect::<Vec<_>>()
         };
         assert_eq!(diverged(None), [true, false, true]);

@@ -25,7 +25,7 @@ pub struct KeyDigest {
 pub struct Branches<V> {
     /// The branch of the current operations, if the recording shows it.
     current: Option<u64>,
-    of: HashMap<u64, Branch<V>>,
+    branches: HashMap<u64, Branch<V>>,
     writes: usize,
     /// All branches since the begin of the execution are known. If not, a branch that seems to
     /// begin may be an older one.
@@ -67,7 +67,7 @@ impl<V> Branches<V> {
     pub fn new() -> Branches<V> {
         Branches {
             current: None,
-            of: HashMap::new(),
+            branches: HashMap::new(),
             writes: 0,
             whole: false,
         }
@@ -82,7 +82,7 @@ impl<V> Branches<V> {
     }
 
     /// Whether the recording shows the branch of the current operations.
-    pub fn is_told(&self) -> bool {
+    pub fn is_branch_known(&self) -> bool {
         self.current.is_some()
     }
 
@@ -97,8 +97,8 @@ impl<V> Branches<V> {
     }
 
     /// Takes what an entry says about branches.
-    pub fn take(&mut self, told: Branching, line: u64) -> Effect<V> {
-        match told {
+    pub fn take(&mut self, branching: Branching, line: u64) -> Effect<V> {
+        match branching {
             Branching::On(branch, parent) => {
                 self.current = Some(branch);
                 self.begin(branch, parent, line);
@@ -115,13 +115,13 @@ impl<V> Branches<V> {
             self.whole &= branch == OWN;
             return;
         };
-        if self.of.contains_key(&branch) {
+        if self.branches.contains_key(&branch) {
             return;
         }
-        self.whole &= self.of.len() < BRANCHES;
+        self.whole &= self.branches.len() < BRANCHES;
         if self.whole {
             let written = HashMap::new();
-            self.of.insert(
+            self.branches.insert(
                 branch,
                 Branch {
                     parent,
@@ -136,21 +136,21 @@ impl<V> Branches<V> {
         match self.hand_up(branch, line).filter(|_| self.whole) {
             Some(writes) => Effect::Writes(writes),
             None => {
-                self.lose();
+                self.forget_branches();
                 Effect::Unknown
             }
         }
     }
 
     /// Drops all branches: nothing more is known of them in this execution.
-    fn lose(&mut self) {
+    fn forget_branches(&mut self) {
         (self.whole, self.writes) = (false, 0);
-        self.of.clear();
+        self.branches.clear();
     }
 
     /// Moves the writes of a branch to its parent. Returns `None` if either of the two is unknown.
     fn hand_up(&mut self, branch: u64, line: u64) -> Option<Vec<(KeyDigest, V)>> {
-        let done = self.of.remove(&branch)?;
+        let done = self.branches.remove(&branch)?;
         if self.current == Some(branch) {
             self.begin(branch, Some(done.parent), line);
         }
@@ -159,7 +159,7 @@ impl<V> Branches<V> {
             let writes = done.written.into_iter();
             return Some(writes.map(|(place, (_, value))| (place, value)).collect());
         }
-        let parent = self.of.get_mut(&done.parent)?;
+        let parent = self.branches.get_mut(&done.parent)?;
         for (place, (_, value)) in done.written {
             let replaced = parent.written.insert(place, (line, value));
             self.writes -= usize::from(replaced.is_some());
@@ -171,15 +171,15 @@ impl<V> Branches<V> {
     pub fn write(&mut self, place: KeyDigest, line: u64, value: V) -> Option<V> {
         let Some(number) = self.current.filter(|branch| *branch != OWN) else {
             // It is unknown on which branch the write is.
-            if self.current.is_none() && !self.of.is_empty() {
-                self.lose();
+            if self.current.is_none() && !self.branches.is_empty() {
+                self.forget_branches();
             }
             return Some(value);
         };
         if self.writes >= WRITES {
-            self.lose();
+            self.forget_branches();
         }
-        if let Some(branch) = self.of.get_mut(&number) {
+        if let Some(branch) = self.branches.get_mut(&number) {
             let replaced = branch.written.insert(place, (line, value));
             self.writes += usize::from(replaced.is_none());
         }
@@ -189,12 +189,12 @@ impl<V> Branches<V> {
     /// What an operation on the current branch sees.
     pub fn see(&self, place: &KeyDigest) -> Visible<'_, V> {
         // One of the branches may have written the key, and it is unknown which one.
-        if self.current.is_none() && !self.of.is_empty() {
+        if self.current.is_none() && !self.branches.is_empty() {
             return Visible::Unknown;
         }
         let (mut at, mut since) = (self.current.unwrap_or(OWN), u64::MAX);
         while at != OWN {
-            let Some(branch) = self.of.get(&at) else {
+            let Some(branch) = self.branches.get(&at) else {
                 return Visible::Unknown;
             };
             match branch.written.get(place) {
@@ -298,7 +298,7 @@ mod tests {
         for number in 0..2 * BRANCHES as u64 {
             on(&mut branches, number + 10, 0, number);
         }
-        assert!(branches.of.len() <= BRANCHES);
+        assert!(branches.branches.len() <= BRANCHES);
         assert_eq!(branches.see(&KEY), Visible::Unknown);
         branches.begins();
         on(&mut branches, 1, 0, 1);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Limit of the changes that are listed.
-const TOLD: usize = 12;
+const CHANGES_LIMIT: usize = 12;
 /// Limit of the characters of a value that are shown, around the difference.
 const SHOWN: usize = 160;
 
@@ -36,7 +36,7 @@ pub fn changes(a: &[u8], b: &[u8]) -> Vec<Change> {
 }
 
 fn walk(path: String, a: Option<&Value>, b: Option<&Value>, found: &mut Vec<Change>) {
-    if a == b || found.len() >= TOLD {
+    if a == b || found.len() >= CHANGES_LIMIT {
         return;
     }
     match (a, b) {

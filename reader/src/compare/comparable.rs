@@ -69,7 +69,8 @@ fn by_digests(a: &Recording, b: &Recording, comparison: &Comparison) -> Option<I
         return Some(Incomparable::Dropped(side));
     }
     let hashless = [one, other].map(|side| side.summary.without_hashes > 0);
-    let apart = comparison.apart > 0 || comparison.whole == 0 && hashless[0] != hashless[1];
+    let apart =
+        comparison.incomparable_digests > 0 || comparison.whole == 0 && hashless[0] != hashless[1];
     let is_print = prints[0] || prints[1];
     let who = match hashless {
         [true, true] => Who::Both,

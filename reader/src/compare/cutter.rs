@@ -27,7 +27,7 @@ use crate::vocabulary::{
 /// Canonical bytes that are gathered before they are hashed.
 const BATCH: usize = 64 << 10;
 /// Limit of the list of chain breaks of a block, and of the holes of a source.
-const TOLD: usize = 100;
+const LIST_LIMIT: usize = 100;
 
 /// Limit of the replayed deliveries that are remembered.
 const REPLAYS: usize = 1 << 20;
@@ -46,7 +46,7 @@ pub struct Cutter<'a> {
     summary: Summary,
     repeats: Repeats,
     resent_lines: ResentLines,
-    again: RepeatedLines,
+    repeated: RepeatedLines,
     entry_order: Box<dyn EntryOrder>,
     open: BlockTrace,
     second: Second,
@@ -63,7 +63,7 @@ pub struct Cutter<'a> {
     /// The profile is a built-in one, so the host's JSON writer is known.
     writer_known: bool,
     /// The source does not prove the order of its lines: only the lines themselves show it.
-    untold: bool,
+    order_unproved: bool,
     attempts: Attempts,
     step_tracker: Option<Box<dyn StepTracker>>,
     roots: Roots,
@@ -148,12 +148,12 @@ impl<'a> Cutter<'a> {
             depth,
             by_value: recording.is_by_value(),
             open_block: recording
-                .is_told()
+                .is_by_sender()
                 .then(|| OpenBlock::new(recording.vocabulary)),
             summary: Summary::default(),
             repeats: Repeats::default(),
             resent_lines: ResentLines::default(),
-            again: RepeatedLines::None,
+            repeated: RepeatedLines::None,
             entry_order: recording.vocabulary.entry_order(),
             open: BlockTrace::default(),
             second: Second::Missing,
@@ -167,7 +167,7 @@ impl<'a> Cutter<'a> {
             started: false,
             bootstrapped: false,
             writer_known: Profile::is_builtin(&recording.profile.name),
-            untold: matches!(recording.source.blocks(), Blocks::Untold),
+            order_unproved: matches!(recording.source.blocks(), Blocks::Untold),
             attempts: Attempts::of(&recording.source),
             step_tracker: recording.vocabulary.step_tracker(),
             roots: Roots::default(),
@@ -198,8 +198,8 @@ impl<'a> Cutter<'a> {
         }
         // A different JSON writer may have formatted heights and numbers differently.
         let plain = self.open_block.is_some() && line.wrapped.is_none();
-        let told = plain.then(|| self.rules.told(line.bytes));
-        let bytes = told.as_deref().unwrap_or(line.bytes);
+        let as_sent = plain.then(|| self.rules.told(line.bytes));
+        let bytes = as_sent.as_deref().unwrap_or(line.bytes);
         let value = self.by_value.then(|| values::normal(bytes));
         let read = value.as_deref().unwrap_or(bytes);
         let entry = self.rules.read(read);
@@ -214,7 +214,7 @@ impl<'a> Cutter<'a> {
             return true;
         }
         if !local {
-            self.place_again(resent_lines, line.bytes, sink);
+            self.take_repeated(resent_lines, line.bytes, sink);
         }
         sink.any_line(line.bytes, self.summary.lines);
         if local {
@@ -228,8 +228,8 @@ impl<'a> Cutter<'a> {
             return true;
         }
         self.note_writer(line, own.role, &events);
-        if self.tells_course(line) {
-            self.follow_course(own, &events, sink);
+        if self.has_order(line) {
+            self.check_order(own, &events, sink);
         }
         let (more, end, mut crank_end) = self.follow(events, line.counter, sink);
         if crank_end.is_none() && entry.ends_crank() {
@@ -250,25 +250,25 @@ impl<'a> Cutter<'a> {
 
     /// Whether the order of the line's entries can be checked. A sender that drops entries leaves
     /// gaps in the order, which would look like disorder.
-    fn tells_course(&self, line: &Line<'_>) -> bool {
+    fn has_order(&self, line: &Line<'_>) -> bool {
         self.open_block.is_none() && line.wrapped.is_none()
     }
 
     /// Whether the entry has a number of its own. A numbered entry that comes twice is out of
     /// order, and the order check reports it.
     fn is_placed(&self, line: &Line<'_>, role: Role) -> bool {
-        self.tells_course(line) && self.vocabulary.is_numbered(role)
+        self.has_order(line) && self.vocabulary.is_numbered(role)
     }
 
-    fn follow_course(&mut self, entry: Entry<'_>, events: &[Event], sink: &mut dyn TraceSink) {
+    fn check_order(&mut self, entry: Entry<'_>, events: &[Event], sink: &mut dyn TraceSink) {
         if let Some(why) = self.entry_order.goes_back(entry) {
-            if self.untold {
+            if self.order_unproved {
                 self.summary.disorder.get_or_insert(why);
             }
             self.lose_track(sink);
         }
         if let Some(fault) = self.entry_order.take(entry) {
-            self.out_of_course(fault, events, sink);
+            self.out_of_order(fault, events, sink);
         }
     }
 
@@ -334,7 +334,7 @@ impl<'a> Cutter<'a> {
         match countability {
             Some(Countability::Omittable) => false,
             Some(Countability::ShowsLoss(why)) => {
-                self.lack(&why);
+                self.note_missing_entry(&why);
                 true
             }
             Some(Countability::Counts) | None => true,
@@ -343,9 +343,9 @@ impl<'a> Cutter<'a> {
 
     /// Notes that an entry is missing somewhere in the open block. The whole block is then
     /// uncovered.
-    fn lack(&mut self, why: &str) {
+    fn note_missing_entry(&mut self, why: &str) {
         let first = self.open.holes.is_empty();
-        if first && !why.is_empty() && self.summary.holes.len() < TOLD {
+        if first && !why.is_empty() && self.summary.holes.len() < LIST_LIMIT {
             self.summary.holes.push(why.to_owned());
         }
         self.open.holes.push(0);
@@ -380,21 +380,21 @@ impl<'a> Cutter<'a> {
 
     /// Handles parts that the source has twice. Nobody knows which of the two is in its place, nor
     /// what was committed when it was written, so all knowledge of earlier state is dropped.
-    fn place_again(&mut self, resent_lines: bool, line: &[u8], sink: &mut dyn TraceSink) {
-        let before = std::mem::replace(&mut self.again, RepeatedLines::None);
+    fn take_repeated(&mut self, resent_lines: bool, line: &[u8], sink: &mut dyn TraceSink) {
+        let before = std::mem::replace(&mut self.repeated, RepeatedLines::None);
         if resent_lines || before != RepeatedLines::None {
             self.lose_track(sink);
         }
         if !resent_lines {
             return;
         }
-        self.again = match before {
+        self.repeated = match before {
             RepeatedLines::None if self.vocabulary.role_of(line).is_from_outside() => {
                 RepeatedLines::Alone
             }
             _ => RepeatedLines::Part,
         };
-        if self.again == RepeatedLines::Part {
+        if self.repeated == RepeatedLines::Part {
             self.entry_order.forget();
             if before != RepeatedLines::Part {
                 self.broken(Fault::resent_lines(), sink);
@@ -403,7 +403,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Handles an entry that cannot be where it is.
-    fn out_of_course(&mut self, fault: Fault, events: &[Event], sink: &mut dyn TraceSink) {
+    fn out_of_order(&mut self, fault: Fault, events: &[Event], sink: &mut dyn TraceSink) {
         let begins = events.iter().find_map(|event| match event {
             Event::Begin {
                 height,
@@ -412,7 +412,7 @@ impl<'a> Cutter<'a> {
             _ => None,
         });
         match begins {
-            Some(height) => self.stray(height, fault, sink),
+            Some(height) => self.drop_rest(height, fault, sink),
             None => self.broken(fault, sink),
         }
     }
@@ -428,7 +428,7 @@ impl<'a> Cutter<'a> {
         let sound = match (fault.here, &self.crank) {
             (false, _) => 0,
             (true, Some(_)) => self.open.units.len(),
-            (true, None) => self.numbered(),
+            (true, None) => self.proved_units(),
         };
         self.summary.disorder.get_or_insert_with(|| text.clone());
         self.hole(&text, sink);
@@ -437,7 +437,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Number of units up to the last one whose number or height proves that it is in its place.
-    fn numbered(&self) -> usize {
+    fn proved_units(&self) -> usize {
         let tells = |unit: &Unit| matches!(unit.what, What::Crank { .. } | What::RunStart);
         let last = self.open.units.iter().rposition(tells);
         last.map_or(0, |last| last + 1)
@@ -445,13 +445,13 @@ impl<'a> Cutter<'a> {
 
     /// Entries before the begin entry belong to another block, or to an unknown one. In the second
     /// case the beginning of this block may be missing.
-    fn stray(&mut self, height: u64, fault: Fault, sink: &mut dyn TraceSink) {
+    fn drop_rest(&mut self, height: u64, fault: Fault, sink: &mut dyn TraceSink) {
         self.close_crank(None);
         let other = self.height.is_some_and(|open| open != height);
         if other {
             self.summary.disorder.get_or_insert(fault.why.clone());
             self.open.holes.push(0);
-            self.give(sink);
+            self.pass_on_open(sink);
         }
         (self.open, self.height) = (BlockTrace::default(), None);
         match other {
@@ -475,7 +475,7 @@ impl<'a> Cutter<'a> {
             }
             Event::Abort { height } => {
                 self.forget_aborted(height);
-                self.throw_away(sink);
+                self.discard(sink);
             }
             _ => {}
         }
@@ -500,13 +500,13 @@ impl<'a> Cutter<'a> {
     }
 
     /// Passes on the execution that ended, if one waits.
-    fn hand_on(&mut self, sink: &mut dyn TraceSink) -> bool {
+    fn pass_on_ended(&mut self, sink: &mut dyn TraceSink) -> bool {
         let ended = self.ended.take();
-        ended.is_none_or(|block| self.hand_out(block, sink))
+        ended.is_none_or(|block| self.pass_on(block, sink))
     }
 
     /// Discards the open execution: the next one continues from the last commit.
-    fn throw_away(&mut self, sink: &mut dyn TraceSink) {
+    fn discard(&mut self, sink: &mut dyn TraceSink) {
         self.chain.go_back(self.durable.chain());
         sink.durability(Durability::Discarded);
     }
@@ -536,14 +536,14 @@ impl<'a> Cutter<'a> {
         self.close_crank(None);
         self.entry_order.starts_anew();
         let open = self.open.begun || !self.open.units.is_empty();
-        let more = !self.open.begun || self.give(sink);
+        let more = !self.open.begun || self.pass_on_open(sink);
         self.open_block = self
             .open_block
             .take()
             .map(|_| OpenBlock::new(self.vocabulary));
         self.forget_open();
         if open {
-            self.throw_away(sink);
+            self.discard(sink);
         }
         more
     }
@@ -551,7 +551,7 @@ impl<'a> Cutter<'a> {
     /// Begins a block. Early entries belong to a block whose own begin entry comes later, or is
     /// missing.
     fn begin(&mut self, height: u64, early: bool, at: u64, sink: &mut dyn TraceSink) -> bool {
-        let wanted = self.hand_on(sink);
+        let more = self.pass_on_ended(sink);
         if self.started {
             self.started = false;
             self.summary.kernel_starts.push(height);
@@ -562,19 +562,19 @@ impl<'a> Cutter<'a> {
                 self.begins(height, sink);
             }
             self.height.get_or_insert(height);
-            return wanted;
+            return more;
         }
         if !self.open.begun && self.ordinal == 0 {
-            self.begins_behind_a_rest(sink);
+            self.begins_behind_rest(sink);
         }
         let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
-        let mut more = wanted;
+        let mut more = more;
         if again {
             let goes_on = self.height.is_some_and(|open| height > open);
-            more &= self.give(sink);
+            more &= self.pass_on_open(sink);
             match goes_on {
                 true => self.lose_track(sink),
-                false => self.throw_away(sink),
+                false => self.discard(sink),
             }
         }
         if self.height.is_none() {
@@ -588,7 +588,7 @@ impl<'a> Cutter<'a> {
             .iter_mut()
             .for_each(|step_tracker| step_tracker.begins());
         if let Some(why) = self.open_block.as_mut().and_then(OpenBlock::begin) {
-            self.lack(&why);
+            self.note_missing_entry(&why);
         }
         more
     }
@@ -597,14 +597,14 @@ impl<'a> Cutter<'a> {
     /// block begins again here. The rest must not count as part of the new execution. Two cases
     /// are not such a rest: work that prepares a block begins with an input, and work of a host
     /// before its first block runs no crank. Both belong to the block.
-    fn begins_behind_a_rest(&mut self, sink: &mut dyn TraceSink) {
+    fn begins_behind_rest(&mut self, sink: &mut dyn TraceSink) {
         self.close_crank(None);
         let units = &self.open.units;
         match units.first().map(|unit| unit.what) {
             Some(What::Input(_)) => self.lose_track(sink),
             Some(_) if units.iter().any(|unit| unit.crank().is_some()) => {
                 self.forget_open();
-                self.throw_away(sink);
+                self.discard(sink);
             }
             _ => {}
         }
@@ -632,7 +632,7 @@ impl<'a> Cutter<'a> {
         self.open.executed = true;
         let height = self.height.unwrap_or(0);
         match self.durable.execute(height) {
-            Some(Durability::Discarded) => self.throw_away(sink),
+            Some(Durability::Discarded) => self.discard(sink),
             Some(Durability::Unknown) => self.lose_track(sink),
             _ => {}
         }
@@ -671,7 +671,7 @@ impl<'a> Cutter<'a> {
             self.summary.lines,
         );
         if self.crank.is_none() {
-            return self.single(line);
+            return self.outside_crank(line);
         }
         if self.depth == Depth::Digests {
             self.digest(line, crank_end.is_some());
@@ -732,7 +732,7 @@ impl<'a> Cutter<'a> {
                 true
             }
         };
-        if !follows && self.open.breaks.len() < TOLD {
+        if !follows && self.open.breaks.len() < LIST_LIMIT {
             self.open.breaks.push(ChainBreak {
                 unit: self.open.units.len(),
                 crank: number,
@@ -744,7 +744,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Takes an entry outside cranks.
-    fn single(&mut self, line: &[u8]) {
+    fn outside_crank(&mut self, line: &[u8]) {
         let mut text = Vec::new();
         self.rules.canonical().cut_canonical(line, &mut text);
         if self.by_value {
@@ -837,26 +837,26 @@ impl<'a> Cutter<'a> {
         // The end entry names another height. The open execution keeps its own height and is
         // unfinished.
         if self.open.begun && self.height.is_some_and(|open| open != height) {
-            self.give(sink);
+            self.pass_on_open(sink);
         }
         self.height = Some(height);
         self.open.ended = true;
         self.durable.end(height);
-        self.give(sink)
+        self.pass_on_open(sink)
     }
 
     /// Passes the open execution on and begins a new one.
-    fn give(&mut self, sink: &mut dyn TraceSink) -> bool {
+    fn pass_on_open(&mut self, sink: &mut dyn TraceSink) -> bool {
         self.close_crank(None);
         let ended = self.open.ended;
         if let Some((wrapped, why)) = self.open_block.as_mut().map(|block| block.end(ended)) {
             self.open.wrapped = wrapped;
-            why.into_iter().for_each(|why| self.lack(why));
+            why.into_iter().for_each(|why| self.note_missing_entry(why));
         }
         let mut block = std::mem::take(&mut self.open);
         // The entry that would mark it as a proposal is missing, so it may be one.
-        let untold = self.step_tracker.is_some() && self.second != Second::Seen;
-        block.proposed |= untold && block.begun && !block.ended;
+        let inputs_missing = self.step_tracker.is_some() && self.second != Second::Seen;
+        block.proposed |= inputs_missing && block.begun && !block.ended;
         let Some(height) = self.height.take() else {
             return true;
         };
@@ -864,16 +864,16 @@ impl<'a> Cutter<'a> {
         (block.attempt, block.diverged) = self.attempts.next(height, self.begun_at);
         block.ordinal = self.ordinal;
         self.ordinal += 1;
-        let more = self.hand_on(sink);
+        let more = self.pass_on_ended(sink);
         if self.step_tracker.is_some() && block.ended {
             self.ended = Some(block);
             return more;
         }
-        self.hand_out(block, sink) && more
+        self.pass_on(block, sink) && more
     }
 
     /// Passes an execution to the sink, and adds it to the summary.
-    fn hand_out(&mut self, mut block: BlockTrace, sink: &mut dyn TraceSink) -> bool {
+    fn pass_on(&mut self, mut block: BlockTrace, sink: &mut dyn TraceSink) -> bool {
         let height = block.height;
         self.roots.weigh(height, &mut block.roots);
         for unit in &block.units {
@@ -891,7 +891,7 @@ impl<'a> Cutter<'a> {
 
     /// Notes that something is missing at this position.
     fn hole(&mut self, why: &str, sink: &mut dyn TraceSink) {
-        if self.summary.holes.len() < TOLD {
+        if self.summary.holes.len() < LIST_LIMIT {
             self.summary.holes.push(why.to_owned());
         }
         self.close_crank(None);
@@ -902,9 +902,9 @@ impl<'a> Cutter<'a> {
 
     fn finish(mut self, sink: &mut dyn TraceSink) -> Summary {
         if self.open.begun || !self.open.units.is_empty() {
-            self.give(sink);
+            self.pass_on_open(sink);
         }
-        self.hand_on(sink);
+        self.pass_on_ended(sink);
         self.summary
     }
 }

@@ -117,7 +117,10 @@ fn conclude(
         return Ok(Conclusion::Replay(side, mismatch).into());
     }
     let [a, b] = recordings;
-    match (parting.filter(|_| !comparison.is_led()), &located.evidence) {
+    match (
+        parting.filter(|_| !comparison.is_dispute_older()),
+        &located.evidence,
+    ) {
         (Some(parting), Some(evidence)) => {
             let (found, caveats) =
                 divergence::of_entries(recordings, parting, evidence, comparison)?;
@@ -204,7 +207,7 @@ fn check_replays(
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
     let check = |recording: &Recording, own: &Replayed, peer: &Recording| {
         // A sender may have dropped the entry that says which delivery a replayed step belongs to.
-        if own.deliveries.is_empty() || recording.is_told() {
+        if own.deliveries.is_empty() || recording.is_by_sender() {
             return Ok(None);
         }
         let by_bytes = check_replays_of(recording, own, peer, StepForm::Bytes)?;
@@ -271,7 +274,7 @@ fn beside(
 ) -> io::Result<Vec<Remark>> {
     let [a, b] = recordings;
     let mut remarks = Vec::new();
-    remarks.extend(steps_aside(a, b, comparison)?);
+    remarks.extend(harmless_steps(a, b, comparison)?);
     remarks.extend(events(a, b, comparison)?);
     let own = comparison.given.local().iter().cloned();
     remarks.extend(own.map(Remark::OwnInput));
@@ -304,31 +307,31 @@ fn other_roots(a: &Recording, comparison: &Comparison) -> Option<Remark> {
 }
 
 /// The first place where steps differ without an effect on the outcome.
-fn steps_aside(
+fn harmless_steps(
     a: &Recording,
     b: &Recording,
     comparison: &Comparison,
 ) -> io::Result<Option<Remark>> {
-    let Some(aside) = &comparison.aside else {
+    let Some(parting) = &comparison.harmless_at else {
         return Ok(None);
     };
-    let ((of_a, _), (of_b, _)) = (&aside.a, &aside.b);
+    let ((of_a, _), (of_b, _)) = (&parting.a, &parting.b);
     Ok(Some(Remark::HarmlessSteps(HarmlessSteps {
         height: of_a.height,
-        heights: comparison.asides,
+        heights: comparison.harmless_heights,
         same_state: outcome::is_same_state(of_a, of_b),
-        how: outcome::aside(aside),
-        steps: steps_at(a, b, aside)?,
+        how: outcome::harmless_difference(parting),
+        steps: steps_at(a, b, parting)?,
     })))
 }
 
 /// The events of the block that differs differ too.
 fn events(a: &Recording, b: &Recording, comparison: &Comparison) -> io::Result<Option<Remark>> {
-    let Some(told) = &comparison.told else {
+    let Some(parting) = &comparison.events else {
         return Ok(None);
     };
-    let height = told.a.0.height;
-    let steps = steps_at(a, b, told)?;
+    let height = parting.a.0.height;
+    let steps = steps_at(a, b, parting)?;
     Ok(Some(Remark::Events { height, steps }))
 }
 

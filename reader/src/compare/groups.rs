@@ -59,7 +59,7 @@ impl Node {
     pub fn read(name: String, recording: &Recording) -> io::Result<Node> {
         let mut node = match &recording.source {
             Source::Fingerprint(print) => of_fingerprint(name, print),
-            _ => of_tape(name, recording)?,
+            _ => of_recording(name, recording)?,
         };
         // The digests cover everything that was recorded, and not all of it decides the outcome.
         node.unsure |= recording.vocabulary.step_tracker().is_some();
@@ -125,7 +125,7 @@ fn of_fingerprint(name: String, print: &Fingerprint) -> Node {
     node
 }
 
-fn of_tape(name: String, recording: &Recording) -> io::Result<Node> {
+fn of_recording(name: String, recording: &Recording) -> io::Result<Node> {
     let mut node = Node {
         name,
         has_entries: true,
@@ -147,7 +147,7 @@ fn of_tape(name: String, recording: &Recording) -> io::Result<Node> {
     if node.heights.is_empty() && node.parts.is_empty() && !recording.is_by_value() {
         // Another JSON writer may have formatted the heights differently.
         recording.read_by_value();
-        return of_tape(node.name, recording);
+        return of_recording(node.name, recording);
     }
     if let Some(what) = summary.changed_by() {
         node.notes.push(format!("{}: {what}", node.name));
@@ -299,8 +299,10 @@ fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
 /// a part that they agree with otherwise.
 fn by_digests(known: &[(usize, Digests)]) -> Vec<Vec<usize>> {
     let mut parts: Vec<(Digests, Vec<usize>)> = Vec::new();
-    for told in [true, false] {
-        let of = known.iter().filter(|(_, of)| of.activity.is_some() == told);
+    for is_known in [true, false] {
+        let of = known
+            .iter()
+            .filter(|(_, of)| of.activity.is_some() == is_known);
         for (member, digests) in of {
             let agreeing = parts.iter_mut().filter(|(of, _)| of.agrees(digests));
             match agreeing.max_by_key(|(_, members)| members.len()) {
@@ -363,7 +365,7 @@ mod tests {
         }
     }
 
-    fn told(nodes: &[Node]) -> Vec<(String, Option<u64>, bool)> {
+    fn grouped(nodes: &[Node]) -> Vec<(String, Option<u64>, bool)> {
         let groups = group(nodes);
         groups
             .iter()
@@ -385,7 +387,7 @@ mod tests {
             ("d", Some(3), false),
         ];
         let expected: Vec<_> = expected.map(|(n, h, m)| (n.to_owned(), h, m)).to_vec();
-        assert_eq!(told(&nodes), expected);
+        assert_eq!(grouped(&nodes), expected);
     }
 
     #[test]
@@ -400,7 +402,7 @@ mod tests {
             ("a b d".to_owned(), None, true),
             ("c".to_owned(), Some(1), false),
         ];
-        assert_eq!(told(&nodes), expected);
+        assert_eq!(grouped(&nodes), expected);
     }
 
     #[test]
@@ -446,12 +448,12 @@ mod tests {
             ("a b d".to_owned(), None, false),
             ("c".to_owned(), Some(1), false),
         ];
-        assert_eq!(told(&nodes), expected);
+        assert_eq!(grouped(&nodes), expected);
     }
 
     #[test]
     fn a_node_that_covers_nothing_is_in_no_group() {
         let nodes = [node("a", "xx"), node("b", "")];
-        assert_eq!(told(&nodes), vec![("a".to_owned(), None, false)]);
+        assert_eq!(grouped(&nodes), vec![("a".to_owned(), None, false)]);
     }
 }

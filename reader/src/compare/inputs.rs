@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::block_inputs::{BlockInputs, Input, is_local};
 
 /// Limit of the names of inputs that are listed.
-const TOLD: usize = 64;
+const NAMES_LIMIT: usize = 64;
 
 /// How the inputs compare at the heights that both have.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Inputs {
     /// Number of heights at which both record some input that is compared.
     heights: u64,
     /// Per name, the number of heights at which both record it.
-    told: BTreeMap<String, u64>,
+    times: BTreeMap<String, u64>,
     /// The first height at which inputs differ, and their names.
     other: Option<(u64, Vec<String>)>,
     /// Inputs of a node's own that differ.
@@ -48,8 +48,8 @@ impl Inputs {
         }
         self.heights += u64::from(!names.is_empty());
         for name in names {
-            if self.told.len() < TOLD || self.told.contains_key(name) {
-                *self.told.entry(name.to_owned()).or_default() += 1;
+            if self.times.len() < NAMES_LIMIT || self.times.contains_key(name) {
+                *self.times.entry(name.to_owned()).or_default() += 1;
             }
         }
         let others = a.others(b);
@@ -59,7 +59,7 @@ impl Inputs {
     }
 
     fn take_local(&mut self, height: u64, own: &Input, other: &Input) {
-        let has_room = self.local.len() < TOLD;
+        let has_room = self.local.len() < NAMES_LIMIT;
         let mut known = self.local.iter_mut();
         match known.find(|of| of.name == own.name.name) {
             Some(known) => known.heights += 1,
@@ -83,7 +83,10 @@ impl Inputs {
         if let Some((height, names)) = self.other.clone() {
             return Some(InputsAgreement::Differ { height, names });
         }
-        let names = self.told.iter().map(|(name, times)| (name.clone(), *times));
+        let names = self
+            .times
+            .iter()
+            .map(|(name, times)| (name.clone(), *times));
         (self.heights > 0).then(|| InputsAgreement::Same {
             heights: self.heights,
             names: names.collect(),
@@ -126,10 +129,10 @@ mod tests {
 
     /// One name that two members hold, with different digests.
     fn given(local: bool, value: u8) -> BlockInputs {
-        let input = |told_by: u8| Input {
+        let input = |member: u8| Input {
             name: InputName {
                 name: "txs".to_owned(),
-                told_by: [told_by; 8],
+                member: [member; 8],
                 local,
             },
             value: [value; 8],

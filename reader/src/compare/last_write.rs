@@ -188,10 +188,10 @@ impl TraceSink for Search<'_> {
         if self.over {
             return;
         }
-        let Some(told) = self.vocabulary.branching(line) else {
+        let Some(branching) = self.vocabulary.branching(line) else {
             return;
         };
-        match self.branches.take(told, number) {
+        match self.branches.take(branching, number) {
             Effect::Writes(writes) => self.hold(writes.into_iter().map(|(_, of)| of)),
             Effect::Unknown => self.doubt(),
         }
@@ -226,9 +226,9 @@ impl TraceSink for Search<'_> {
             let own = store == self.key.store || self.roots == Roots::Told;
             self.roots = if own { Roots::Told } else { Roots::OfOthers };
         }
-        let sighted = |needle: &memmem::Finder<'_>| needle.find(line).is_some();
-        if self.needle.as_ref().is_none_or(sighted) {
-            self.sight(ordinal, line, number);
+        let mentions_key = |needle: &memmem::Finder<'_>| needle.find(line).is_some();
+        if self.needle.as_ref().is_none_or(mentions_key) {
+            self.look_at(ordinal, line, number);
         }
     }
 }
@@ -264,7 +264,7 @@ impl Search<'_> {
     /// Notes a transaction that writes directly on the execution's own branch, whatever key it
     /// writes.
     fn note_direct(&mut self, line: &[u8]) {
-        if self.branches.is_told()
+        if self.branches.is_branch_known()
             && !self.branches.is_inner()
             && self.vocabulary.written(line).is_some()
         {
@@ -292,7 +292,7 @@ impl Search<'_> {
     }
 
     /// Takes a line that may be about the key.
-    fn sight(&mut self, ordinal: u64, line: &[u8], number: u64) {
+    fn look_at(&mut self, ordinal: u64, line: &[u8], number: u64) {
         let vocabulary = self.vocabulary;
         let is_key = |(store, key): &(String, &[u8])| {
             *store == self.key.store
@@ -310,14 +310,14 @@ impl Search<'_> {
     fn write(&mut self, ordinal: u64, line: &[u8], value: Option<&[u8]>, number: u64) {
         let vocabulary = self.vocabulary;
         let leaves = vocabulary.leaves(line);
-        let told = leaves || self.branches.is_told();
+        let is_certain = leaves || self.branches.is_branch_known();
         let write = Write {
             height: None,
             crank: vocabulary.numbers(line).crank,
             line_number: number,
             value: value.map(|value| String::from_utf8_lossy(value).into_owned()),
             kept: vocabulary.kept_value(line),
-            unsure: self.crowded || (!told && vocabulary.has_branches()),
+            unsure: self.crowded || (!is_certain && vocabulary.has_branches()),
         };
         let pending = Pending {
             write,

@@ -90,12 +90,12 @@ impl OpenBlock {
     /// Ends the block. Returns whether it has lines with a context, and why nothing of it can be
     /// compared.
     pub fn end(&mut self, ended: bool) -> (bool, Option<&'static str>) {
-        let told = std::mem::replace(self, OpenBlock::new(self.vocabulary));
-        let [plain, wrapped] = told.forms;
+        let block = std::mem::replace(self, OpenBlock::new(self.vocabulary));
+        let [plain, wrapped] = block.forms;
         let why = match (plain, wrapped) {
             (true, true) => Some("the block mixes lines with and without context"),
             // Only the end of a block shows what its sender dropped.
-            (false, true) if !(told.begun && ended) => Some(""),
+            (false, true) if !(block.begun && ended) => Some(""),
             _ => None,
         };
         (wrapped, why)
@@ -117,20 +117,20 @@ mod tests {
         crate::vocabulary::of(&profile)
     }
 
-    fn weigh(told: &mut OpenBlock, entries: &[&str]) -> Vec<Countability> {
+    fn weigh(block: &mut OpenBlock, entries: &[&str]) -> Vec<Countability> {
         let line = |kind: &str| format!(r#"{{"type":"{kind}","crankNum":1}}"#);
-        let countability = |kind: &&str| told.weigh(line(kind).as_bytes(), true);
+        let countability = |kind: &&str| block.weigh(line(kind).as_bytes(), true);
         entries.iter().map(countability).collect()
     }
 
     #[test]
     fn what_leaves_no_trace_counts_on_neither_side() {
-        let mut told = OpenBlock::new(vocabulary());
-        let early = weigh(&mut told, &["clist", "cosmic-swingset-run-start"]);
+        let mut block = OpenBlock::new(vocabulary());
+        let early = weigh(&mut block, &["clist", "cosmic-swingset-run-start"]);
         assert_eq!(early, [Countability::Omittable, Countability::Omittable]);
-        assert_eq!(told.begin(), None);
+        assert_eq!(block.begin(), None);
         let in_crank = ["crank-start", "clist", "crank-finish", "clist"];
-        let countability = weigh(&mut told, &in_crank);
+        let countability = weigh(&mut block, &in_crank);
         assert_eq!(
             countability[1..],
             [
@@ -154,9 +154,9 @@ mod tests {
             "cosmic-swingset-end-block-finish",
         ];
         let lacks = |entries: &[&str]| {
-            let mut told = OpenBlock::new(vocabulary());
-            told.begin();
-            let countability = weigh(&mut told, entries);
+            let mut block = OpenBlock::new(vocabulary());
+            block.begin();
+            let countability = weigh(&mut block, entries);
             countability
                 .iter()
                 .any(|countability| matches!(countability, Countability::ShowsLoss(_)))
@@ -168,9 +168,9 @@ mod tests {
             assert!(lacks(&rest), "without {out}");
         }
         // A block without its end is not compared.
-        let mut told = OpenBlock::new(vocabulary());
-        told.begin();
-        weigh(&mut told, &WHOLE[..7]);
-        assert!(told.end(false).1.is_some());
+        let mut block = OpenBlock::new(vocabulary());
+        block.begin();
+        weigh(&mut block, &WHOLE[..7]);
+        assert!(block.end(false).1.is_some());
     }
 }

@@ -13,7 +13,7 @@ use crate::source::Blocks;
 
 /// Limit of the height runs of one source that are compared if its node went back: the last
 /// ones.
-const RISES: usize = 4;
+const RUNS_LIMIT: usize = 4;
 
 /// Two traces, and the entries where they part.
 pub struct LocatedParting {
@@ -38,7 +38,7 @@ pub struct LocatedParting {
 /// # Errors
 /// An error from reading a source.
 pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
-    let first = of_rises(a, b, [HeightRuns::One(0), HeightRuns::One(0)])?;
+    let first = compare_runs(a, b, [HeightRuns::One(0), HeightRuns::One(0)])?;
     let of = [0, 1].map(|side| &first.comparison.sides[side].executions);
     let counts = of.map(|of| of.height_runs);
     if counts.iter().all(|count| *count <= 1) {
@@ -46,7 +46,7 @@ pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
     }
     let known = of.iter().all(|of| of.height_runs == of.starts.len());
     let standing = known.then(|| of.map(|of| HeightRuns::standing(&of.starts)));
-    let located = of_many(a, b, standing, counts)?.unwrap_or(first);
+    let located = compare_several_runs(a, b, standing, counts)?.unwrap_or(first);
     let [of_a, of_b] = located.readings;
     a.read_as(of_a);
     b.read_as(of_b);
@@ -54,7 +54,7 @@ pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
 }
 
 /// Compares what stands of two sources, then their runs in pairs, until something differs.
-fn of_many(
+fn compare_several_runs(
     a: &Recording,
     b: &Recording,
     standing: Option<[HeightRuns; 2]>,
@@ -64,7 +64,7 @@ fn of_many(
     // The last runs stand as a whole, so they are not compared again.
     let compared = usize::from(standing.is_some());
     if let Some(standing) = standing {
-        let found = of_rises(a, b, standing)?;
+        let found = compare_runs(a, b, standing)?;
         if place(&found.comparison).is_some() {
             return Ok(Some(found));
         }
@@ -81,10 +81,10 @@ fn of_many(
     if a.vocabulary.replaces_blocks() {
         return Ok(best);
     }
-    for pairs in pairs_of_rises(counts).into_iter().skip(compared) {
+    for pairs in pairs_of_runs(counts).into_iter().skip(compared) {
         let mut parted: Option<LocatedParting> = None;
         for [one, other] in pairs {
-            let found = of_rises(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
+            let found = compare_runs(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
             if let Some(place) = place(&found.comparison) {
                 let before = parted.as_ref().and_then(|of| self::place(&of.comparison));
                 if before.is_none_or(|before| place < before) {
@@ -122,7 +122,7 @@ fn is_of_one_execution(recording: &Recording) -> bool {
 /// run is.
 fn rank(of: &LocatedParting) -> impl Ord + use<> {
     let comparison = &of.comparison;
-    let open = comparison.is_broken() || comparison.apart > 0;
+    let open = comparison.is_broken() || comparison.incomparable_digests > 0;
     let [one, other] = &comparison.sides;
     let size = |side: &pair::Coverage| (side.summary.lines, side.summary.cranks);
     let larger = if size(one) < size(other) { other } else { one };
@@ -135,8 +135,8 @@ fn rank(of: &LocatedParting) -> impl Ord + use<> {
 
 /// The pairs of runs to compare, the last ones first. Pairs that are equally far from the last
 /// ones form a list, so that the result does not depend on which source was named first.
-fn pairs_of_rises(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
-    let of = counts.map(|count| count.min(RISES));
+fn pairs_of_runs(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
+    let of = counts.map(|count| count.min(RUNS_LIMIT));
     let at = |distance: usize| {
         let pairs = (0..=distance).map(|one| [one, distance - one]);
         let pairs = pairs.filter(|back| back[0] < of[0] && back[1] < of[1]);
@@ -155,7 +155,7 @@ fn place(comparison: &Comparison) -> Option<(u64, usize)> {
     parting.or_else(|| activity.map(|of| (of.height, of.before as usize)))
 }
 
-fn of_rises(
+fn compare_runs(
     a: &Recording,
     b: &Recording,
     height_runs: [HeightRuns; 2],
@@ -221,10 +221,10 @@ fn of_rises(
 fn read_otherwise(recordings: [&Recording; 2], comparison: &Comparison) -> bool {
     let any = |tells: &dyn Fn(&pair::Coverage) -> bool| comparison.sides.iter().any(tells);
     let parted = comparison.parting.is_some();
-    if !recordings[0].is_told() && any(&|side| side.summary.wrapped > 0) {
+    if !recordings[0].is_by_sender() && any(&|side| side.summary.wrapped > 0) {
         recordings
             .iter()
-            .for_each(|recording| recording.read_as_told());
+            .for_each(|recording| recording.read_by_sender());
         return true;
     }
     // Another JSON writer may have formatted the heights differently, or the entries behind the

@@ -54,7 +54,7 @@ impl Harmless {
 pub(super) struct Outcome {
     pub(super) met: Met,
     /// Where the steps first differ, if that decides nothing.
-    pub(super) aside: Option<(usize, usize)>,
+    pub(super) harmless_at: Option<(usize, usize)>,
     /// The first place where the same reads are in another order and that may matter.
     pub(super) moved: Option<(usize, usize)>,
     /// All groups of reads that are in another order, by their phase and their questions.
@@ -62,7 +62,7 @@ pub(super) struct Outcome {
     /// A stream that only one side records, and that may decide.
     pub(super) one_sided: Option<OneSided>,
     /// Where events differ.
-    pub(super) told: Option<(usize, usize)>,
+    pub(super) events: Option<(usize, usize)>,
     /// Per side, the number of units that were compared. Less than all if the other side is cut
     /// off.
     until: [usize; 2],
@@ -72,11 +72,11 @@ impl Outcome {
     pub(super) fn of(met: Met) -> Outcome {
         Outcome {
             met,
-            aside: None,
+            harmless_at: None,
             moved: None,
             moved_groups: Vec::new(),
             one_sided: None,
-            told: None,
+            events: None,
             until: [usize::MAX; 2],
         }
     }
@@ -102,13 +102,13 @@ pub(super) fn meet(a: &BlockTrace, b: &BlockTrace, harmless: &Harmless) -> Optio
         false => |kind| !matches!(kind, StepKind::Read | StepKind::Place | StepKind::Told),
     };
     let outcome = match is_same_state(a, b) {
-        true => by_outcome(a, b, &counted),
-        false => by_course(a, b, &counted, harmless),
+        true => by_results(a, b, &counted),
+        false => by_all_steps(a, b, &counted, harmless),
     };
     let one_sided = counted.one_sided([a, b], outcome.until, decides);
     Some(Outcome {
         one_sided,
-        told: told_otherwise(a, b, &counted),
+        events: differing_events(a, b, &counted),
         ..outcome
     })
 }
@@ -119,22 +119,22 @@ pub(super) fn is_same_state(a: &BlockTrace, b: &BlockTrace) -> bool {
 }
 
 /// The state is the same, so only results can differ.
-fn by_outcome(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Outcome {
+fn by_results(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Outcome {
     let decides = |kind| matches!(kind, None | Some(StepKind::Outcome | StepKind::Result));
     let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, decides));
     let Some(place) = of_a.first_other(&of_b) else {
         let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, |_| true));
-        let aside = of_a.first_other(&of_b);
-        let entry_order = aside.map(|_| by_course(a, b, counted, &Harmless::default()));
+        let harmless_at = of_a.first_other(&of_b);
+        let all_steps = harmless_at.map(|_| by_all_steps(a, b, counted, &Harmless::default()));
         return Outcome {
-            aside,
-            moved_groups: entry_order.map_or(Vec::new(), |entry_order| entry_order.moved_groups),
+            harmless_at,
+            moved_groups: all_steps.map_or(Vec::new(), |all_steps| all_steps.moved_groups),
             ..Outcome::of(Met::Equal)
         };
     };
     // If a read before the place got another answer, that is the cause, so it is named instead.
-    let entry_order = by_course(a, b, counted, &Harmless::default());
-    let answer = match entry_order.met {
+    let all_steps = by_all_steps(a, b, counted, &Harmless::default());
+    let answer = match all_steps.met {
         Met::Parts(at_a, at_b) if is_same_question(a, at_a, b, at_b) => Some((at_a, at_b)),
         _ => None,
     };
@@ -160,7 +160,7 @@ pub enum HarmlessDifference {
 }
 
 /// How the steps at this place differ.
-pub(super) fn aside(at: &Parting) -> HarmlessDifference {
+pub(super) fn harmless_difference(at: &Parting) -> HarmlessDifference {
     let ((a, at_a), (b, at_b)) = (&at.a, &at.b);
     if is_same_question(a, *at_a, b, *at_b) {
         return HarmlessDifference::Answer;
@@ -196,15 +196,15 @@ fn step(trace: &BlockTrace, at: usize) -> Option<&Step> {
 
 /// Where events differ. Events decide nothing: another version of the software may report the
 /// same execution differently.
-fn told_otherwise(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Option<(usize, usize)> {
-    let told = |kind| kind == Some(StepKind::Told);
-    let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, told));
+fn differing_events(a: &BlockTrace, b: &BlockTrace, counted: &Counted) -> Option<(usize, usize)> {
+    let is_event = |kind| kind == Some(StepKind::Told);
+    let [of_a, of_b] = [a, b].map(|trace| Walk::new(trace, counted, is_event));
     let (at_a, at_b) = of_a.first_other(&of_b)?;
     (at_a < of_a.end() && at_b < of_b.end()).then_some((at_a, at_b))
 }
 
 /// Compares all steps except results, then the results. Leaves out events.
-fn by_course(a: &BlockTrace, b: &BlockTrace, counted: &Counted, harmless: &Harmless) -> Outcome {
+fn by_all_steps(a: &BlockTrace, b: &BlockTrace, counted: &Counted, harmless: &Harmless) -> Outcome {
     let walks = |of_results: bool| {
         let kept = move |kind| {
             kind != Some(StepKind::Told) && (kind == Some(StepKind::Result)) == of_results
@@ -212,22 +212,22 @@ fn by_course(a: &BlockTrace, b: &BlockTrace, counted: &Counted, harmless: &Harml
         [a, b].map(|trace| Walk::new(trace, counted, kept))
     };
     let [of_a, of_b] = walks(false);
-    let entry_order = by_steps(of_a, of_b, harmless);
-    if matches!(entry_order.met, Met::Parts(..)) {
-        return entry_order;
+    let all_steps = step_by_step(of_a, of_b, harmless);
+    if matches!(all_steps.met, Met::Parts(..)) {
+        return all_steps;
     }
     let [of_a, of_b] = walks(true);
     match of_a.first_other(&of_b) {
         Some((at_a, at_b)) if of_a.is_known(at_a) && of_b.is_known(at_b) => Outcome {
             met: Met::Parts(at_a, at_b),
-            ..entry_order
+            ..all_steps
         },
-        _ => entry_order,
+        _ => all_steps,
     }
 }
 
 /// Compares step by step. The reads between two other steps are compared as a set.
-fn by_steps(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
+fn step_by_step(mut a: Walk<'_>, mut b: Walk<'_>, harmless: &Harmless) -> Outcome {
     let mut outcome = Outcome::of(Met::Equal);
     loop {
         let (of_a, of_b) = (a.reads(), b.reads());
@@ -277,7 +277,7 @@ impl Outcome {
 
     /// Notes where reads differ, and where their order differs in a way that may matter.
     fn note(&mut self, differ: Option<(usize, usize)>, moved: Option<(usize, usize)>) {
-        self.aside = self.aside.or(differ);
+        self.harmless_at = self.harmless_at.or(differ);
         self.moved = self.moved.or(moved);
     }
 }
@@ -303,10 +303,10 @@ impl<'w, 't> Reads<'w, 't> {
         self.of_a.iter().find_map(|at| {
             let asks = self.a.step(*at)?.asks?;
             let (own, other) = (&asked_a[&asks], asked_b.get(&asks)?);
-            let durability = own.iter().position(|one| one == at)?;
+            let turn = own.iter().position(|one| one == at)?;
             let differs = |other: &usize| !self.a.says(*at, self.b, *other);
             if own.len() == other.len() {
-                return Some((*at, other[durability])).filter(|(_, other)| differs(other));
+                return Some((*at, other[turn])).filter(|(_, other)| differs(other));
             }
             let apart = own
                 .iter()

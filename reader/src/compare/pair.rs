@@ -21,7 +21,7 @@ use crate::vocabulary::{ComparedAmount, Vocabulary};
 /// Blocks that each reader thread reads ahead of the comparison.
 const AHEAD: usize = 2;
 /// Limit of each list of heights, rows, breaks and faults in a comparison.
-const TOLD: usize = 10_000;
+const LIST_LIMIT: usize = 10_000;
 /// Number of blocks after the parting in which a carried-over input is looked for.
 const CARRIED: u64 = 4;
 /// Limit of the doubtful places before the parting, where only entries can decide.
@@ -124,11 +124,11 @@ pub struct Comparison {
     /// most 16.
     pub doubts: Vec<Parting>,
     /// The first place where steps differ although the outcome of the block is the same.
-    pub aside: Option<Parting>,
+    pub harmless_at: Option<Parting>,
     /// Number of heights at which that is so.
-    pub asides: u64,
+    pub harmless_heights: u64,
     /// The first difference in events, at a height that differs or has another AppHash.
-    pub told: Option<Parting>,
+    pub events: Option<Parting>,
     /// The first height whose end both sides have and whose AppHashes differ.
     pub other_app_hash: Option<DisputedHash>,
     /// The first height that both sides have whole, but whose AppHash is unknown on a side. Set
@@ -144,7 +144,7 @@ pub struct Comparison {
     pub whole: u64,
     /// Number of heights that both sides have whole but whose digests cannot be compared: the
     /// digests of one side include hashes that the other side does not record.
-    pub apart: u64,
+    pub incomparable_digests: u64,
     /// Heights at which the sides have different blocks, on a chain that replaces blocks.
     pub replaced: Vec<u64>,
     /// Heights at which a side began a different block on a proposal, and its recording ends
@@ -209,7 +209,7 @@ impl HeightRuns {
 
     fn have(&self, run: usize, height: u64) -> bool {
         match self {
-            HeightRuns::One(of) => *of == run,
+            HeightRuns::One(selected) => *selected == run,
             HeightRuns::Standing(below) => below.get(run).is_some_and(|below| height < *below),
         }
     }
@@ -230,15 +230,15 @@ pub struct RepeatedHeight {
 #[derive(Clone, Debug, Default)]
 pub struct Executions {
     /// Heights that were executed more than once in a row; at most ten thousand.
-    pub again: Vec<RepeatedHeight>,
+    pub repeated: Vec<RepeatedHeight>,
     /// Executions that count because the user asked for them: height and attempt.
-    pub asked: Vec<(u64, u32)>,
+    pub requested: Vec<(u64, u32)>,
     /// Executions that count because they diverged, although a later one exists: height and
     /// attempt.
     pub diverged: Vec<(u64, u32)>,
     /// Executions that do not count and that differ from the one that does: height, its attempt,
     /// the attempt that counts.
-    pub otherwise: Vec<(u64, u32, u32)>,
+    pub differing_attempts: Vec<(u64, u32, u32)>,
     /// Heights at which the chain replaced a block. The last block counts. At most ten thousand.
     pub replaced: Vec<u64>,
     /// Number of height runs: 1, unless the node went back to a lower height.
@@ -256,9 +256,9 @@ impl TraceSink for Send {
 }
 
 impl Executions {
-    fn rises_from(&mut self, height: u64) {
+    fn begins_run(&mut self, height: u64) {
         self.height_runs += 1;
-        if self.starts.len() < TOLD {
+        if self.starts.len() < LIST_LIMIT {
             self.starts.push(height);
         }
     }
@@ -304,8 +304,8 @@ impl<'scope> TraceReader<'scope> {
                 false => block,
             });
         }
-        if !others.is_empty() && self.executions.again.len() < TOLD {
-            self.executions.again.push(RepeatedHeight {
+        if !others.is_empty() && self.executions.repeated.len() < LIST_LIMIT {
+            self.executions.repeated.push(RepeatedHeight {
                 height: best.height,
                 attempt: best.attempt,
                 whole: best.is_whole(),
@@ -328,7 +328,7 @@ impl<'scope> TraceReader<'scope> {
                 continue;
             }
             if goes_back || self.newest.is_none() {
-                self.executions.rises_from(block.height);
+                self.executions.begins_run(block.height);
             }
             self.newest = Some(block.height);
             if self
@@ -367,13 +367,13 @@ impl<'scope> TraceReader<'scope> {
     fn note_others(&mut self, best: &BlockTrace, others: &[BlockTrace]) {
         let height = best.height;
         if self.attempt == Some(best.attempt) && !others.is_empty() {
-            self.executions.asked.push((height, best.attempt));
+            self.executions.requested.push((height, best.attempt));
         } else if best.diverged && !others.is_empty() {
             self.executions.diverged.push((height, best.attempt));
         }
         if self.vocabulary.replaces_blocks() {
             let replaced = others.iter().any(|other| is_other_block(best, other));
-            let room = self.executions.replaced.len() < TOLD;
+            let room = self.executions.replaced.len() < LIST_LIMIT;
             self.executions
                 .replaced
                 .extend((replaced && room).then_some(height));
@@ -385,10 +385,12 @@ impl<'scope> TraceReader<'scope> {
         let executed = others.filter(|other| other.ran() && best.ran());
         let none = Harmless::default();
         let parts = |other: &&BlockTrace| matches!(meet(best, other, &none).met, Met::Parts(..));
-        let otherwise = executed.filter(parts);
-        let otherwise = otherwise.map(|other| (height, other.attempt, best.attempt));
-        let room = TOLD.saturating_sub(self.executions.otherwise.len());
-        self.executions.otherwise.extend(otherwise.take(room));
+        let differing = executed.filter(parts);
+        let differing = differing.map(|other| (height, other.attempt, best.attempt));
+        let room = LIST_LIMIT.saturating_sub(self.executions.differing_attempts.len());
+        self.executions
+            .differing_attempts
+            .extend(differing.take(room));
     }
 
     /// Reads the rest of the trace, and returns the summary of the source and its executions.
@@ -466,7 +468,7 @@ pub fn compare(
                 side.take(block, every);
             }
         }
-        comparison.note_lone([block_a.as_ref(), block_b.as_ref()], every);
+        comparison.note_missing([block_a.as_ref(), block_b.as_ref()], every);
         comparison.note_inputs([block_a.as_ref(), block_b.as_ref()]);
         if let (Some(a), Some(b)) = (block_a, block_b) {
             let other = is_other_block(&a, &b);
@@ -491,7 +493,7 @@ impl Coverage {
         if let Some((_, last)) = self.heights.filter(|_| every) {
             let between = last.saturating_add(1)..block.height;
             self.missing
-                .extend(between.take(TOLD.saturating_sub(self.missing.len())));
+                .extend(between.take(LIST_LIMIT.saturating_sub(self.missing.len())));
         }
         if self.heights.is_none() {
             self.begins_whole = block.begun;
@@ -499,18 +501,18 @@ impl Coverage {
         let first = self.heights.map_or(block.height, |(first, _)| first);
         self.heights = Some((first.min(block.height), block.height));
         self.blocks += 1;
-        if !block.is_whole() && self.incomplete.len() < TOLD {
+        if !block.is_whole() && self.incomplete.len() < LIST_LIMIT {
             self.incomplete.push(block.height);
         }
-        if block.has_hole_inside() && self.holed.len() < TOLD {
+        if block.has_hole_inside() && self.holed.len() < LIST_LIMIT {
             self.holed.push(block.height);
         }
         let fault = block.fault.iter().map(|why| (block.height, why.clone()));
         self.faults
-            .extend(fault.take(TOLD.saturating_sub(self.faults.len())));
+            .extend(fault.take(LIST_LIMIT.saturating_sub(self.faults.len())));
         let breaks = block.breaks.iter().map(|found| (block.height, *found));
         self.breaks
-            .extend(breaks.take(TOLD.saturating_sub(self.breaks.len())));
+            .extend(breaks.take(LIST_LIMIT.saturating_sub(self.breaks.len())));
     }
 
     /// Drops missing heights that are outside the range of the source: the other side reported
@@ -545,7 +547,7 @@ impl Comparison {
 
     /// Whether the AppHashes already differ before the first step that differs. Then the step is a
     /// consequence, and the cause is outside the recordings.
-    pub fn is_led(&self) -> bool {
+    pub fn is_dispute_older(&self) -> bool {
         let parting = self.parting.as_ref().map(|parting| parting.a.0.height);
         let other = self.other_app_hash.map(|other| other.height);
         parting
@@ -555,20 +557,20 @@ impl Comparison {
 
     /// A recording that does not have every height shows a missing height only by comparison with
     /// the other one.
-    fn note_lone(&mut self, blocks: [Option<&BlockTrace>; 2], every: bool) {
+    fn note_missing(&mut self, blocks: [Option<&BlockTrace>; 2], every: bool) {
         let (lone, side) = match blocks {
             [Some(block), None] => (block, &mut self.sides[1]),
             [None, Some(block)] => (block, &mut self.sides[0]),
             _ => return,
         };
-        if !every && side.missing.len() < TOLD {
+        if !every && side.missing.len() < LIST_LIMIT {
             side.missing.push(lone.height);
         }
     }
 
     /// Both blocks were on the chain at this height, at different times: nothing is wrong.
     fn other_block(&mut self, a: &BlockTrace, b: &BlockTrace) {
-        if self.rows.len() < TOLD {
+        if self.rows.len() < LIST_LIMIT {
             self.replaced.push(a.height);
             self.incomparable(a, b);
         }
@@ -577,10 +579,10 @@ impl Comparison {
     /// One of the blocks is a proposal, and the recording does not say whether the network decided
     /// it.
     fn other_proposal(&mut self, a: &BlockTrace, b: &BlockTrace, sides: Vec<Side>) {
-        if self.undecided.len() < TOLD {
+        if self.undecided.len() < LIST_LIMIT {
             self.undecided.push((a.height, sides));
         }
-        if self.rows.len() < TOLD {
+        if self.rows.len() < LIST_LIMIT {
             self.incomparable(a, b);
         }
     }
@@ -607,7 +609,7 @@ impl Comparison {
             height: a.height,
             one_sided: outcome.one_sided,
             whole,
-            reads_differ: outcome.aside.is_some(),
+            reads_differ: outcome.harmless_at.is_some(),
         });
         self.other_app_hash = self.other_app_hash.or(other);
         differ
@@ -620,7 +622,8 @@ impl Comparison {
         if outcome::is_same_state(&a, &b) {
             self.harmless.learn(&outcome);
         }
-        let (aside, one_sided, told) = (outcome.aside, outcome.one_sided, outcome.told);
+        let (harmless, one_sided, events) =
+            (outcome.harmless_at, outcome.one_sided, outcome.events);
         let other_hash = self.note_app_hashes(&a, &b, &outcome);
         let both = a.is_whole() && b.is_whole();
         let met = match (outcome.met, outcome.moved) {
@@ -634,8 +637,8 @@ impl Comparison {
         let open = one_sided.filter(|_| matches!(met, Met::Equal));
         let first = self.one_sided.take();
         self.one_sided = first.or(open.map(|open| (a.height, open)));
-        let apart = wrapped || (a.narrow || b.narrow) && a.hashless != b.hashless;
-        let whole = a.is_whole() && b.is_whole() && !apart;
+        let incomparable = wrapped || (a.narrow || b.narrow) && a.hashless != b.hashless;
+        let whole = a.is_whole() && b.is_whole() && !incomparable;
         let agreement = match met {
             Met::Equal if whole && open.is_none() => Agreement::Same,
             Met::Equal | Met::Doubt(..) => Agreement::Partial,
@@ -644,9 +647,9 @@ impl Comparison {
         };
         self.whole += u64::from(whole);
         self.count_units(&a, &b, whole);
-        self.apart += u64::from(a.is_whole() && b.is_whole() && apart);
+        self.incomparable_digests += u64::from(a.is_whole() && b.is_whole() && incomparable);
         self.differing += u64::from(agreement == Agreement::Different);
-        if self.rows.len() < TOLD {
+        if self.rows.len() < LIST_LIMIT {
             self.rows.push(HeightRow {
                 height: a.height,
                 cranks,
@@ -662,14 +665,15 @@ impl Comparison {
         if self.parting.is_some() {
             return;
         }
-        if let (Some((at_a, at_b)), true) = (aside, equal) {
-            self.asides += 1;
-            let aside = self.aside.take();
-            self.aside = aside.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
+        if let (Some((at_a, at_b)), true) = (harmless, equal) {
+            self.harmless_heights += 1;
+            let first = self.harmless_at.take();
+            self.harmless_at =
+                first.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
         }
-        if let Some((at_a, at_b)) = told.filter(|_| !equal || other_hash) {
-            let told = self.told.take();
-            self.told = told.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
+        if let Some((at_a, at_b)) = events.filter(|_| !equal || other_hash) {
+            let first = self.events.take();
+            self.events = first.or_else(|| Some(self.parting_at(a.clone(), at_a, b.clone(), at_b)));
         }
         match met {
             Met::Parts(at_a, at_b) => self.parting = Some(self.parting_at(a, at_a, b, at_b)),
@@ -738,7 +742,7 @@ impl Comparison {
             pairs = ordinal + 1;
             let same = is_equal(one, other, narrow);
             self.cranks.1 += u64::from(!same);
-            if !same && self.parting.is_none() && self.in_block.len() < TOLD {
+            if !same && self.parting.is_none() && self.in_block.len() < LIST_LIMIT {
                 self.in_block.push((first + ordinal) as u64);
             }
             if self.parting.is_none() && !parts(*index) {
@@ -750,7 +754,7 @@ impl Comparison {
             self.since_parting += 1;
         }
         let surplus = surplus(a, of_a.len(), b, of_b.len(), met);
-        let room = TOLD.saturating_sub(self.in_block.len());
+        let room = LIST_LIMIT.saturating_sub(self.in_block.len());
         if self.parting.is_none() {
             let more = (first + pairs)..(first + pairs + surplus);
             self.in_block
@@ -777,7 +781,7 @@ impl Comparison {
                 What::Input(body) => Some((block.height, body)),
                 _ => None,
             });
-            list.extend(bodies.take(TOLD));
+            list.extend(bodies.take(LIST_LIMIT));
         }
     }
 }

@@ -24,7 +24,7 @@ const WRITES: usize = 1 << 21;
 /// root.
 const STORES: usize = 4096;
 /// Limit of the wrong reads that are listed.
-const TOLD: usize = 100;
+const LIST_LIMIT: usize = 100;
 
 /// A read that did not return what was written last.
 #[derive(Clone, Debug, Serialize)]
@@ -136,12 +136,12 @@ struct Known {
     /// Line at which it took effect; 0 if it was read.
     effect: u64,
     /// Other values that the key has if writes were discarded.
-    or: Or,
+    others: OtherValues,
 }
 
 /// Other values that a key may have.
 #[derive(Clone)]
-enum Or {
+enum OtherValues {
     None,
     /// These, during the execution with this ordinal. A later execution sees one value.
     These(u64, Vec<Value>),
@@ -149,39 +149,39 @@ enum Or {
     Any(u64),
 }
 
-impl Or {
+impl OtherValues {
     fn may_be(&self, value: &Value) -> bool {
         match self {
-            Or::None => false,
-            Or::These(_, values) => values.contains(value),
-            Or::Any(_) => true,
+            OtherValues::None => false,
+            OtherValues::These(_, values) => values.contains(value),
+            OtherValues::Any(_) => true,
         }
     }
 
     /// Whether the execution that left it open is over.
     fn is_decided(&self, ordinal: u64) -> bool {
         match self {
-            Or::None => true,
-            Or::These(of, _) | Or::Any(of) => *of < ordinal,
+            OtherValues::None => true,
+            OtherValues::These(of, _) | OtherValues::Any(of) => *of < ordinal,
         }
     }
 
     /// The values that a key may have besides the one that this execution writes.
-    fn behind(before: Option<&Known>, ordinal: u64) -> Or {
+    fn behind(before: Option<&Known>, ordinal: u64) -> OtherValues {
         let Some(before) = before else {
-            return Or::Any(ordinal);
+            return OtherValues::Any(ordinal);
         };
-        let mut values = match &before.or {
-            Or::Any(_) => return Or::Any(ordinal),
-            Or::None => Vec::new(),
-            Or::These(_, values) => values.clone(),
+        let mut values = match &before.others {
+            OtherValues::Any(_) => return OtherValues::Any(ordinal),
+            OtherValues::None => Vec::new(),
+            OtherValues::These(_, values) => values.clone(),
         };
         if !values.contains(&before.value) {
             values.push(before.value);
         }
         match values.len() <= VALUES {
-            true => Or::These(ordinal, values),
-            false => Or::Any(ordinal),
+            true => OtherValues::These(ordinal, values),
+            false => OtherValues::Any(ordinal),
         }
     }
 }
@@ -260,15 +260,15 @@ impl TraceSink for Check {
 
     fn any_line(&mut self, line: &[u8], number: u64) {
         self.line = number;
-        let Some(told) = self.vocabulary.branching(line) else {
+        let Some(branching) = self.vocabulary.branching(line) else {
             return;
         };
-        match self.branches.take(told, number) {
+        match self.branches.take(branching, number) {
             Effect::Writes(writes) => {
                 for (place, known) in writes {
                     let effect = number;
-                    let told = Known { effect, ..known };
-                    self.write(place, told);
+                    let known = Known { effect, ..known };
+                    self.write(place, known);
                 }
             }
             Effect::Unknown => {
@@ -400,16 +400,17 @@ impl Check {
         };
         let place = place(&store, key);
         let leaves = vocabulary.leaves(line);
-        let is_told = leaves || self.branches.is_told() || !vocabulary.has_branches();
+        let is_branch_known =
+            leaves || self.branches.is_branch_known() || !vocabulary.has_branches();
         let transaction = vocabulary.transaction(line);
         let known = Known {
             value: value_of(value.unwrap_or(b"null")),
             line: number,
             unsettled: transaction,
             effect: number,
-            or: match is_told {
-                true => Or::None,
-                false => Or::behind(self.known.get(&place), ordinal),
+            others: match is_branch_known {
+                true => OtherValues::None,
+                false => OtherValues::behind(self.known.get(&place), ordinal),
             },
         };
         self.bound();
@@ -505,7 +506,7 @@ impl Check {
             line: number,
             unsettled: None,
             effect: 0,
-            or: Or::None,
+            others: OtherValues::None,
         };
         // The value may be a write of this execution itself, and be discarded.
         if self.overrun {
@@ -520,7 +521,7 @@ impl Check {
             self.learn(place, read);
             return;
         };
-        let decides = known.or.is_decided(ordinal);
+        let decides = known.others.is_decided(ordinal);
         let emptied = self.rootless.get(&place.store);
         let may_be_gone = emptied.is_some_and(|since| known.line <= *since)
             || (value == b"null" && known.line <= self.unrooted);
@@ -528,14 +529,14 @@ impl Check {
             self.reads.untold += 1;
         } else if known.value == read.value {
             self.reads.checked += 1;
-            if !decides || matches!(known.or, Or::None) {
+            if !decides || matches!(known.others, OtherValues::None) {
                 return;
             }
         } else if self.vocabulary.is_of_iterator(line) && known.line > self.begun {
             // An iterator may return what was there when it was created.
             self.reads.untold += 1;
             return;
-        } else if known.or.may_be(&read.value) {
+        } else if known.others.may_be(&read.value) {
             self.reads.untold += 1;
             if !decides {
                 return;
@@ -543,7 +544,7 @@ impl Check {
         } else {
             self.reads.checked += 1;
             self.reads.wrong_count += 1;
-            self.tell(asked, value, line, number, known.line);
+            self.list_wrong(asked, value, line, number, known.line);
         }
         self.known.insert(place, read);
     }
@@ -568,8 +569,15 @@ impl Check {
         }
     }
 
-    fn tell(&mut self, asked: &StoreKey, value: &[u8], line: &[u8], number: u64, known_from: u64) {
-        if self.reads.wrong.len() < TOLD {
+    fn list_wrong(
+        &mut self,
+        asked: &StoreKey,
+        value: &[u8],
+        line: &[u8],
+        number: u64,
+        known_from: u64,
+    ) {
+        if self.reads.wrong.len() < LIST_LIMIT {
             self.reads.wrong.push(WrongRead {
                 line_number: number,
                 crank: self.vocabulary.numbers(line).crank,

@@ -30,7 +30,7 @@ pub struct Recording {
     size: Option<u64>,
     taken: AtomicU64,
     by_value: AtomicBool,
-    told: AtomicBool,
+    by_sender: AtomicBool,
 }
 
 /// How far the reading of a source is.
@@ -48,7 +48,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     by_value: bool,
-    told: bool,
+    by_sender: bool,
 }
 
 impl Recording {
@@ -58,7 +58,7 @@ impl Recording {
             size: source.size().filter(|size| *size > 0),
             taken: AtomicU64::new(0),
             by_value: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            by_sender: AtomicBool::new(false),
             path,
             source,
             vocabulary: vocabulary::of(&profile),
@@ -100,26 +100,26 @@ impl Recording {
     pub fn reading(&self) -> Reading {
         Reading {
             by_value: self.is_by_value(),
-            told: self.is_told(),
+            by_sender: self.is_by_sender(),
         }
     }
 
     /// Reads in this way from here on.
     pub fn read_as(&self, reading: Reading) {
         self.by_value.store(reading.by_value, Ordering::Relaxed);
-        self.told.store(reading.told, Ordering::Relaxed);
+        self.by_sender.store(reading.by_sender, Ordering::Relaxed);
     }
 
     /// Whether it is compared as the output of a slog sender that removes members from entries and
     /// drops entries.
-    pub fn is_told(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
+    pub fn is_by_sender(&self) -> bool {
+        self.by_sender.load(Ordering::Relaxed)
     }
 
     /// Reads as the output of such a sender from here on, and by value, because a sender does not
     /// keep the order of members.
-    pub fn read_as_told(&self) {
-        self.told.store(true, Ordering::Relaxed);
+    pub fn read_by_sender(&self) {
+        self.by_sender.store(true, Ordering::Relaxed);
         self.read_by_value();
     }
 

@@ -18,7 +18,7 @@ pub(super) fn recording_facts(
     side: &Coverage,
     replays: Option<Replays>,
 ) -> RecordingFacts {
-    let again = side.executions.again.iter();
+    let repeated = side.executions.repeated.iter();
     RecordingFacts {
         path: recording.path.clone(),
         kind: recording.source.kind(),
@@ -28,7 +28,7 @@ pub(super) fn recording_facts(
         lines: side.summary.lines,
         incomplete: side.incomplete.clone(),
         missing: side.missing.clone(),
-        again: again.map(|again| again.height).collect(),
+        again: repeated.map(|repeated| repeated.height).collect(),
         rewritten: side.summary.rewritten,
         carrier: side.summary.carrier,
         streams: streams::facts(recording.vocabulary, &side.summary),
@@ -93,7 +93,7 @@ fn of_executions(
         return vec![OfRecording::BlockReplaced(*height)];
     }
     let mut remarks: Vec<_> = compared_attempt(executions, asked).into_iter().collect();
-    if let Some((height, other, compared)) = executions.otherwise.first().copied() {
+    if let Some((height, other, compared)) = executions.differing_attempts.first().copied() {
         remarks.push(OfRecording::AttemptsDiffer {
             height,
             other,
@@ -120,19 +120,19 @@ fn compared_attempt(executions: &Executions, asked: Option<u32>) -> Option<OfRec
         attempt,
         choice,
     };
-    if let Some((height, attempt)) = executions.asked.first() {
-        Some(of(*height, *attempt, ExecutionChoice::RequestTarget))
+    if let Some((height, attempt)) = executions.requested.first() {
+        Some(of(*height, *attempt, ExecutionChoice::Requested))
     } else if let Some(attempt) = asked {
         Some(OfRecording::NoSuchAttempt(attempt))
     } else if let Some((height, attempt)) = executions.diverged.first() {
         Some(of(*height, *attempt, ExecutionChoice::Diverged))
     } else {
-        let again = executions.again.first()?;
-        let choice = match again.whole {
+        let repeated = executions.repeated.first()?;
+        let choice = match repeated.whole {
             true => ExecutionChoice::LastWhole,
             false => ExecutionChoice::NoneWhole,
         };
-        Some(of(again.height, again.attempt, choice))
+        Some(of(repeated.height, repeated.attempt, choice))
     }
 }
 

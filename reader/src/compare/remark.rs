@@ -149,7 +149,7 @@ pub enum OfRecording {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecutionChoice {
     /// The user asked for it.
-    RequestTarget,
+    Requested,
     /// It diverged.
     Diverged,
     /// It is the last complete one.

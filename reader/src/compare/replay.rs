@@ -17,7 +17,7 @@ use crate::values;
 use crate::vocabulary::{Numbers, Role, Steps, Vocabulary, entry};
 
 /// Limit of the mismatches that are listed.
-const TOLD: usize = 100;
+const LIST_LIMIT: usize = 100;
 
 /// A replayed delivery that did something else than its original.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -153,7 +153,7 @@ struct Walk<'a> {
 struct Delivery {
     key: (String, u64),
     line: u64,
-    entry_order: Steps,
+    order: Steps,
     steps: Vec<(u64, u64, String, Option<u64>)>,
 }
 
@@ -163,14 +163,14 @@ impl Delivery {
     fn goes_on(&mut self, role: Role, numbers: &Numbers) -> bool {
         let vat = numbers.vat.as_deref() == Some(self.key.0.as_str());
         let own = vat && numbers.delivery == Some(self.key.1);
-        own && self.entry_order.take(role, numbers.syscall).is_none()
+        own && self.order.take(role, numbers.syscall).is_none()
     }
 }
 
 impl TraceSink for Walk<'_> {
     fn block(&mut self, block: BlockTrace) -> bool {
-        let told = self.replays.wrong.len();
-        for mismatch in &mut self.replays.wrong[told - self.waiting.min(told)..] {
+        let listed = self.replays.wrong.len();
+        for mismatch in &mut self.replays.wrong[listed - self.waiting.min(listed)..] {
             mismatch.before_height = Some(block.height);
         }
         self.waiting = 0;
@@ -263,7 +263,7 @@ impl<'a> Walk<'a> {
         self.wanted.deliveries.contains(&key).then(|| Delivery {
             key,
             line,
-            entry_order: Steps::default(),
+            order: Steps::default(),
             steps: Vec::new(),
         })
     }
@@ -297,7 +297,9 @@ impl<'a> Walk<'a> {
             return;
         }
         let step = delivery.steps.get(equal).or(delivery.steps.last());
-        if let (Some((_, number, kind, syscall)), true) = (step, self.replays.wrong.len() < TOLD) {
+        if let (Some((_, number, kind, syscall)), true) =
+            (step, self.replays.wrong.len() < LIST_LIMIT)
+        {
             self.waiting += 1;
             self.replays.wrong.push(Mismatch {
                 vat: delivery.key.0.clone(),

@@ -21,11 +21,11 @@ impl Roots {
             if self.0.len() >= FOLLOWED && !self.0.contains_key(&root.stream) {
                 continue;
             }
-            let told = self.0.entry(root.stream).or_default();
+            let known = self.0.entry(root.stream).or_default();
             // A height may be executed several times. Each execution follows the height before.
-            told.retain(|(of, _)| of + 1 == height);
-            root.changed = told.first().map(|(_, before)| *before != root.says);
-            told.push((height, root.says));
+            known.retain(|(of, _)| of + 1 == height);
+            root.changed = known.first().map(|(_, before)| *before != root.says);
+            known.push((height, root.says));
         }
     }
 }

@@ -134,11 +134,11 @@ fn what_was_written_is_read() {
 /// `given`: the first two entries of the first block, with its inputs.
 fn written_of_inputs(given: [&str; 2]) -> Vec<u8> {
     let mut writer = Writer::new(Digest([7; 32]));
-    let told = BlockTrace {
+    let recorded = BlockTrace {
         given: given_by(given),
         ..block(5, true)
     };
-    writer.block(&told, Some(BlockHash([9; 16])), false);
+    writer.block(&recorded, Some(BlockHash([9; 16])), false);
     writer.block(&block(6, true), None, false);
     let mut bytes = Vec::new();
     writer.finish(&mut bytes).expect("written");
@@ -177,7 +177,7 @@ fn inputs_stand_where_the_document_says() {
     let of = |text: &str| number(&short(text.as_bytes()), (0, 8));
     let block = Version::Fourth.block() + 3 * 8;
     let blocks = HEAD + 3 * NAME;
-    for (index, (name, local, told_by, value)) in inputs.into_iter().enumerate() {
+    for (index, (name, local, member, value)) in inputs.into_iter().enumerate() {
         let input = &bytes[HEAD + index * NAME..][..NAME];
         let field = |field| number(input, place("input", field));
         assert_eq!(
@@ -189,7 +189,7 @@ fn inputs_stand_where_the_document_says() {
             input[at..at + size],
             [name.as_bytes(), &vec![0; size - name.len()]].concat()
         );
-        assert_eq!(field("told by"), of(told_by));
+        assert_eq!(field("told by"), of(member));
         let place = (Version::Fourth.block() + index * 8, 8);
         assert_eq!(number(&bytes[blocks..], place), of(value), "{name}");
         assert_eq!(number(&bytes[blocks + block..], place), 0, "{name}");
@@ -210,7 +210,7 @@ fn inputs_that_were_written_are_read() {
     let print = opened(&written_of_inputs(GIVEN)).expect("a fingerprint");
     let mut blocks = Blocks(Vec::new());
     print.read(&mut blocks).expect("read");
-    let [told, untold] = blocks.0.as_slice() else {
+    let [recorded, without] = blocks.0.as_slice() else {
         panic!("two blocks");
     };
     let original = given_by(GIVEN);
@@ -223,17 +223,17 @@ fn inputs_that_were_written_are_read() {
     };
     let expected = [("time", false), ("txs", false), ("config", true)];
     let expected = expected.map(|(name, local)| (name.to_owned(), local));
-    assert_eq!(names(&told.given, &original), expected);
-    assert_eq!(told.units.len(), untold.units.len());
-    assert!(untold.given.inputs().is_empty());
-    assert!(told.given.others(&original).is_empty());
+    assert_eq!(names(&recorded.given, &original), expected);
+    assert_eq!(recorded.units.len(), without.units.len());
+    assert!(without.given.inputs().is_empty());
+    assert!(recorded.given.others(&original).is_empty());
     // Neither the node's own inputs differ, nor inputs that one side does not have.
     let other = given_by([
         r#"{"type":"begin-block"}"#,
         r#"{"type":"step-input","txsDigest":"AB","local":{"config":"x"}}"#,
     ]);
-    assert_eq!(told.given.others(&other), ["txs"]);
-    assert!(untold.given.others(&other).is_empty());
+    assert_eq!(recorded.given.others(&other), ["txs"]);
+    assert!(without.given.others(&other).is_empty());
 }
 
 /// A source without inputs does not get the version that has them.
@@ -378,18 +378,18 @@ fn names_of_inputs_are_not_believed() {
 #[test]
 fn an_app_hash_is_told_where_the_source_tells_it() {
     let with = |hash: &[u8]| {
-        let told = BlockTrace {
+        let recorded = BlockTrace {
             app_hash: AppHash::new(hash),
             ..block(5, true)
         };
         let mut writer = Writer::new(Digest([7; 32]));
-        writer.block(&told, None, false);
+        writer.block(&recorded, None, false);
         writer.block(&block(6, true), None, false);
         let mut bytes = Vec::new();
         writer.finish(&mut bytes).expect("written");
-        (told, bytes)
+        (recorded, bytes)
     };
-    let (told, bytes) = with(&[1; 32]);
+    let (recorded, bytes) = with(&[1; 32]);
     assert_eq!(bytes[7], 3);
     let (at, size) = place("block", "AppHash");
     let block_size = Version::Third.block();
@@ -404,9 +404,9 @@ fn an_app_hash_is_told_where_the_source_tells_it() {
     };
     let print = read(&bytes);
     let (_, other) = with(&[2; 32]);
-    assert_eq!(is_same_app_hash(&print[0], &told), Some(true));
-    assert_eq!(is_same_app_hash(&told, &print[0]), Some(true));
+    assert_eq!(is_same_app_hash(&print[0], &recorded), Some(true));
+    assert_eq!(is_same_app_hash(&recorded, &print[0]), Some(true));
     assert_eq!(is_same_app_hash(&print[0], &read(&other)[0]), Some(false));
-    assert_eq!(is_same_app_hash(&told, &read(&other)[0]), Some(false));
-    assert_eq!(is_same_app_hash(&print[1], &told), None);
+    assert_eq!(is_same_app_hash(&recorded, &read(&other)[0]), Some(false));
+    assert_eq!(is_same_app_hash(&print[1], &recorded), None);
 }

@@ -169,13 +169,13 @@ mod tests {
         serde_json::from_str(&json).unwrap()
     }
 
-    fn told(checks: &[Check]) -> Checks {
-        let mut told = Checks::default();
+    fn checks_of(checks: &[Check]) -> Checks {
+        let mut checks_of = Checks::default();
         checks
             .iter()
-            .for_each(|check| told.take(&incident(), check));
-        told.end();
-        told
+            .for_each(|check| checks_of.take(&incident(), check));
+        checks_of.end();
+        checks_of
     }
 
     const OWN: &str = r#""tx":"0x01""#;
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_refusal_that_was_passed_by_is_said_first_and_plainly() {
-        let told = told(&[
+        let checks_of = checks_of(&[
             check(OWN, "accepted", 7_100),
             check(
                 r#""tx":"0x01","part":true,"backend":"http://a:1""#,
@@ -195,11 +195,11 @@ mod tests {
             check(OWN, "accepted", 12_000),
         ]);
         assert_eq!(
-            told.say(),
+            checks_of.say(),
             "proxyd refused it 2 times, last 2.500 s before the block, but it was included \
              anyway; proxyd accepted it 2.900 s before the block"
         );
-        let rows: Vec<String> = told.rows().collect();
+        let rows: Vec<String> = checks_of.rows().collect();
         assert_eq!(rows.len(), 5);
         assert_eq!(
             rows[0],
@@ -217,34 +217,34 @@ mod tests {
             r#""tx":"0x02","declares":[{"chain":"901","block":4,"log":1,"checksum":"0x03"}]"#;
         let another = BY_MESSAGE.replace("0x03", "0x04");
         let checks = [other, &another, BY_MESSAGE].map(|more| check(more, "refused", 9_000));
-        let told = told(&checks);
-        assert_eq!(told.list.len(), 1);
+        let checks_of = checks_of(&checks);
+        assert_eq!(checks_of.list.len(), 1);
         assert_eq!(
-            told.say(),
+            checks_of.say(),
             "proxyd refused its message 1.000 s before the block, but its message was included anyway"
         );
-        let row = told.rows().next().unwrap();
+        let row = checks_of.rows().next().unwrap();
         assert!(row.contains("matched only by its message"), "{row}");
     }
 
     #[test]
     fn what_nobody_decided_before_the_block_is_said_so() {
-        assert_eq!(told(&[]).say(), NONE);
+        assert_eq!(checks_of(&[]).say(), NONE);
         let undecided = check(OWN, "undecided", 9_000);
         let late = check(OWN, "accepted", u64::MAX);
         let words = "no recorded check accepted or refused it before the block";
-        assert_eq!(told(&[undecided, late]).say(), words);
+        assert_eq!(checks_of(&[undecided, late]).say(), words);
     }
 
     #[test]
     fn what_is_told_twice_is_told_once_and_a_flood_is_counted() {
         let one = check(OWN, "accepted", 9_000);
-        assert_eq!(told(&[one.clone(), one]).list.len(), 1);
+        assert_eq!(checks_of(&[one.clone(), one]).list.len(), 1);
         let flood: Vec<Check> = (0..MOST as u64 + 5)
             .map(|at| check(OWN, "accepted", at))
             .collect();
-        let told = told(&flood);
-        assert_eq!((told.list.len(), told.more), (MOST, 5));
-        assert_eq!(told.rows().last().unwrap(), "and 5 more");
+        let checks_of = checks_of(&flood);
+        assert_eq!((checks_of.list.len(), checks_of.more), (MOST, 5));
+        assert_eq!(checks_of.rows().last().unwrap(), "and 5 more");
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn words(remark: &Remark, finding: &Finding) -> String {
             );
         }
         Remark::FirstHeight(height) => return first_height(*height),
-        Remark::HarmlessSteps(aside) => return steps_aside(aside, finding.vocabulary),
+        Remark::HarmlessSteps(steps) => return harmless_steps(steps, finding.vocabulary),
         Remark::Events { height, steps } => return events(*height, steps, finding.vocabulary),
         Remark::OwnInput(own) => return own_input(own, ["A", "B"]),
         Remark::Inputs(agreement) => return inputs(agreement),
@@ -141,7 +141,7 @@ fn no_verdicts(name: &str) -> String {
 fn compared_attempt(name: &str, height: u64, attempt: u32, choice: ExecutionChoice) -> String {
     let again = format!("{name} executed height {height} more than once");
     match choice {
-        ExecutionChoice::RequestTarget => {
+        ExecutionChoice::Requested => {
             format!("{again}: attempt {attempt} is compared, as requested")
         }
         ExecutionChoice::Diverged => format!(
@@ -200,18 +200,18 @@ fn no_hashes(name: &str, cranks: u64, activity_only: bool) -> String {
 }
 
 /// Steps that differ without an effect on the outcome.
-fn steps_aside(aside: &HarmlessSteps, vocabulary: &dyn Vocabulary) -> String {
-    let height = aside.height;
-    let [a, b] = two_steps(&aside.steps, "steps", vocabulary);
-    let came = match aside.same_state {
+fn harmless_steps(steps: &HarmlessSteps, vocabulary: &dyn Vocabulary) -> String {
+    let height = steps.height;
+    let [a, b] = two_steps(&steps.steps, "steps", vocabulary);
+    let came = match steps.same_state {
         true => "the AppHash and the results are equal",
         false => "everything that decides the outcome is equal, as far as both recorded it",
     };
-    let times = match aside.heights {
+    let times = match steps.heights {
         1 => String::new(),
         heights => format!(" (and at {})", counted(heights - 1, "other height")),
     };
-    let why = why_aside(aside.how);
+    let why = why_harmless(steps.how);
     format!("height {height}: the steps differ, but {came}{times}: {a}; {b}: {why}")
 }
 
@@ -237,7 +237,7 @@ fn two_steps(steps: &[Option<Entry>; 2], what: &str, vocabulary: &dyn Vocabulary
 }
 
 /// Why steps may differ without an effect.
-fn why_aside(how: HarmlessDifference) -> &'static str {
+fn why_harmless(how: HarmlessDifference) -> &'static str {
     match how {
         HarmlessDifference::Answer => {
             "the same read returned different values: one of the two stores or caches is faulty"

@@ -237,12 +237,12 @@ fn keys(out: &mut String, document: &Document, colour: Colour) {
     let (a, b) = (&document.sides.a, &document.sides.b);
     let keys = [&a.key_words, &b.key_words];
     let values = [&a.value, &b.value];
-    let mut told = false;
+    let mut any = false;
     for (heading, words) in [("key", keys), ("value", values)] {
         if words == [&None, &None] {
             continue;
         }
-        told = true;
+        any = true;
         if heading == "key" && words[0] == words[1] {
             paragraph(
                 out,
@@ -264,7 +264,7 @@ fn keys(out: &mut String, document: &Document, colour: Colour) {
             );
         }
     }
-    if told {
+    if any {
         out.push('\n');
     }
 }
@@ -280,7 +280,7 @@ fn last_write(out: &mut String, document: &Document, colour: Colour) {
             name,
             &write
                 .as_ref()
-                .map_or("not in this recording".to_owned(), told),
+                .map_or("not in this recording".to_owned(), write_words),
             style,
             colour,
         );
@@ -302,7 +302,7 @@ pub(super) fn caution(write: &Write) -> &'static str {
     }
 }
 
-fn told(write: &Write) -> String {
+fn write_words(write: &Write) -> String {
     let height = write
         .height
         .map_or(String::new(), |height| format!("height {height}, "));

@@ -53,7 +53,7 @@ impl Vocabulary for Messages {
     }
 
     fn brief(&self, line: &str) -> String {
-        let words = WatchEntry::read(line.as_bytes()).and_then(|told| told.words());
+        let words = WatchEntry::read(line.as_bytes()).and_then(|entry| entry.words());
         let kind = lines::type_of(line.as_bytes());
         words.map_or_else(|| line.to_owned(), |words| format!("{kind} {words}"))
     }

@@ -105,7 +105,7 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
         nodes: &nodes,
         paths: &paths,
         groups: groups::group(&nodes),
-        homeless: Vec::new(),
+        unplaced: Vec::new(),
         undecided: unsupported,
         own_inputs: RefCell::default(),
     };
@@ -205,7 +205,7 @@ struct Judging<'a> {
     paths: &'a [&'a PathBuf],
     groups: Vec<Group>,
     /// Nodes that differ from the group that their digests put them in.
-    homeless: Vec<usize>,
+    unplaced: Vec<usize>,
     undecided: Vec<String>,
     /// Inputs of a node's own that differ, from all comparisons.
     own_inputs: RefCell<BTreeSet<String>>,
@@ -302,7 +302,7 @@ impl Judging<'_> {
             }
             // It may agree with nodes that left the group before, because it covers no height at
             // which they left.
-            1 => self.homeless.push(member),
+            1 => self.unplaced.push(member),
             _ => self.undecided.push(undecided(&finding)),
         }
         Ok(())
@@ -313,7 +313,7 @@ impl Judging<'_> {
     fn place_others(&mut self) -> anyhow::Result<()> {
         let all = self.nodes.iter().enumerate();
         let unsure = all.filter(|(_, node)| node.unsure && !node.heights.is_empty());
-        let mut members = std::mem::take(&mut self.homeless);
+        let mut members = std::mem::take(&mut self.unplaced);
         members.extend(unsure.map(|(at, _)| at));
         members.sort_by_cached_key(|member| self.nodes[*member].rank());
         let mut open = match self.groups.is_empty() {
@@ -386,7 +386,7 @@ impl Judging<'_> {
             if parts.into_iter().any(|height| covers(&height)) {
                 continue;
             }
-            let finding = self.asked_of(other, member)?;
+            let finding = self.compare_with_group(other, member)?;
             if finding.is_some_and(|finding| finding.exit() == 0) {
                 return Ok(true);
             }
@@ -399,7 +399,7 @@ impl Judging<'_> {
     fn place(&mut self, member: usize) -> anyhow::Result<Option<Finding>> {
         let (mut differs, mut open, mut agreeing) = (None::<Finding>, None, Vec::new());
         for at in 0..self.groups.len() {
-            match self.asked_of(at, member)? {
+            match self.compare_with_group(at, member)? {
                 Some(finding) if finding.exit() == 0 => agreeing.push(at),
                 // It leaves the group that it agrees with longest.
                 Some(finding) if finding.exit() == 1 => {
@@ -423,14 +423,14 @@ impl Judging<'_> {
 
     /// Compares a node with a group: the comparison that finds a difference if there is one, else
     /// one that finds none, else the first.
-    fn asked_of(&self, group: usize, node: usize) -> anyhow::Result<Option<Finding>> {
-        let mut asked = self.speakers(group);
-        asked.truncate(1);
+    fn compare_with_group(&self, group: usize, node: usize) -> anyhow::Result<Option<Finding>> {
+        let mut partners = self.speakers(group);
+        partners.truncate(1);
         if self.nodes[node].unsure {
-            asked = self.witnesses(group, node);
+            partners = self.partners_for(group, node);
         }
         let mut first: Option<Finding> = None;
-        for partner in asked {
+        for partner in partners {
             let finding = self.diff(partner, node)?;
             match finding.exit() {
                 1 => return Ok(Some(finding)),
@@ -444,7 +444,7 @@ impl Judging<'_> {
     /// Members that are compared with a node whose digests prove too little: those that share most
     /// heights with it, and those that reach highest, because the first may end before others
     /// part.
-    fn witnesses(&self, group: usize, node: usize) -> Vec<usize> {
+    fn partners_for(&self, group: usize, node: usize) -> Vec<usize> {
         let mut members = self.groups[group].members.clone();
         let common = |member: &usize| {
             let own = &self.nodes[node].heights;
@@ -452,17 +452,17 @@ impl Judging<'_> {
             heights.filter(|height| own.contains_key(height)).count()
         };
         members.sort_by_key(|member| std::cmp::Reverse(common(member)));
-        let mut asked: Vec<usize> = members.iter().copied().take(SPEAKERS).collect();
+        let mut partners: Vec<usize> = members.iter().copied().take(SPEAKERS).collect();
         members.sort_by_key(|member| {
             std::cmp::Reverse(self.nodes[*member].heights.keys().next_back().copied())
         });
         let highest = members.into_iter().take(SPEAKERS);
-        asked.extend(
+        partners.extend(
             highest
-                .filter(|member| !asked.contains(member))
+                .filter(|member| !partners.contains(member))
                 .collect::<Vec<_>>(),
         );
-        asked
+        partners
     }
 
     /// Members that speak for a group. Digests show where two part, and only entries show what

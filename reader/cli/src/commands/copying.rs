@@ -520,12 +520,12 @@ impl<'a> Target<'a> {
     }
 
     fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> IndexedBlock {
-        let told = match (&self.blocks, derived) {
+        let indexed = match (&self.blocks, derived) {
             (_, Some(life)) => life.block(of).map(IndexedBlock::from),
             (Blocks::Told(blocks), None) => blocks.iter().find(|block| block.of == of).cloned(),
             (Blocks::Untold, None) => None,
         };
-        told.unwrap_or_else(|| IndexedBlock::untold(of))
+        indexed.unwrap_or_else(|| IndexedBlock::unknown(of))
     }
 
     fn finish(self, path: &Path, source: &Source) -> anyhow::Result<Made> {

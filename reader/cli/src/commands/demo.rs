@@ -183,8 +183,8 @@ impl Validator {
     fn wait_for_box(&self) -> anyhow::Result<PathBuf> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            let told = fs::read_to_string(&self.stderr)?.contains("do not roll back");
-            if let Some(found) = self.newest_box()?.filter(|_| told) {
+            let reported = fs::read_to_string(&self.stderr)?.contains("do not roll back");
+            if let Some(found) = self.newest_box()?.filter(|_| reported) {
                 return Ok(found);
             }
             sleep(Duration::from_millis(20));

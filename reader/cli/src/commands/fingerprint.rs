@@ -92,9 +92,9 @@ pub fn make(recording: &Recording) -> anyhow::Result<Made> {
         let hash = hashes.get(&(block.height, block.attempt)).copied();
         let hash = hash.filter(|_| block.is_whole());
         writer.block(&block, hash, newer.contains(&block.height));
-        let told = block.given.to_string();
-        given = (!told.is_empty())
-            .then_some((block.height, told))
+        let inputs = block.given.to_string();
+        given = (!inputs.is_empty())
+            .then_some((block.height, inputs))
             .or(given.take());
         Ok(())
     })?;

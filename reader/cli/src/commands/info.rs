@@ -10,7 +10,7 @@ use haltbox_model::{Inputs, Outside, Profile, quote};
 use serde::Serialize;
 
 use super::ls::table;
-use super::source_document::{Document, RequestTarget};
+use super::source_document::{Document, SourceArgs};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::compare::cutter::{self, Depth};
 use haltbox_reader::compare::recording::Recording;
@@ -29,7 +29,7 @@ const ROWS: usize = 20;
 #[derive(Args, Debug)]
 pub struct InfoArgs {
     #[command(flatten)]
-    asked: RequestTarget,
+    common: SourceArgs,
 }
 
 #[derive(Serialize)]
@@ -78,13 +78,13 @@ struct Identity {
 /// Runs the command.
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let mut document = Document::new();
-    for path in source::members(&args.asked.source)? {
+    for path in source::members(&args.common.source)? {
         document
             .sources
-            .push(look(&path, args.asked.profile.as_deref())?);
+            .push(look(&path, args.common.profile.as_deref())?);
     }
     let damaged = document.sources.iter().any(Info::is_damaged);
-    if args.asked.json {
+    if args.common.json {
         document.print_json()?;
     } else {
         let texts: Vec<String> = document.sources.iter().map(Info::text).collect();
@@ -363,15 +363,15 @@ impl Info {
     fn oddities(&self) -> Vec<(&'static str, String)> {
         let summary = &self.summary;
         let altered = altered(summary).into_iter();
-        let mut told: Vec<_> = altered.map(|text| ("no HASH", text)).collect();
+        let mut texts: Vec<_> = altered.map(|text| ("no HASH", text)).collect();
         if summary.not_json > 0 {
             let text = format!("{}, kept unchanged", counted(summary.not_json, "line"));
-            told.push(("not JSON", text));
+            texts.push(("not JSON", text));
         }
         if summary.wrapped > 0 {
             let text = "with an entry and its context: the slog sender drops members \
                         and entries, so no block has a HASH, and diff never reports identical";
-            told.push((
+            texts.push((
                 "wrapped",
                 format!("{} {text}", counted(summary.wrapped, "line")),
             ));
@@ -382,9 +382,9 @@ impl Info {
                  format or is from another host; pass its profile: --profile FILE",
                 summary.records, self.profile
             );
-            told.push(("unknown", text));
+            texts.push(("unknown", text));
         }
-        told
+        texts
     }
 
     /// The newest blocks: few enough that the verdict and the quote stay on the screen.
@@ -448,11 +448,11 @@ fn also(summary: &SourceSummary) -> Option<String> {
             "node-local entries outside the covered blocks",
         ),
     ];
-    let told = counts.iter().filter(|(count, _)| *count > 0);
-    let told: Vec<String> = told
+    let texts = counts.iter().filter(|(count, _)| *count > 0);
+    let texts: Vec<String> = texts
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    (!told.is_empty()).then(|| told.join(", "))
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 fn covers(rows: &[Row]) -> String {

@@ -6,7 +6,7 @@ use clap::Args;
 use haltbox_model::Outside;
 use serde::Serialize;
 
-use super::source_document::{Document, RequestTarget};
+use super::source_document::{Document, SourceArgs};
 use super::{Outcome, human_bytes, output, profile_for, shown};
 use haltbox_reader::source;
 use haltbox_reader::source_summary::{Row, SourceSummary};
@@ -17,7 +17,7 @@ use haltbox_reader::vocabulary::{self, Column};
 #[derive(Args, Debug)]
 pub struct LsArgs {
     #[command(flatten)]
-    asked: RequestTarget,
+    common: SourceArgs,
 }
 
 #[derive(Serialize)]
@@ -35,11 +35,11 @@ struct Listed {
 
 /// Runs the command.
 pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
-    let members = source::members(&args.asked.source)?;
+    let members = source::members(&args.common.source)?;
     let alone = members.len() == 1;
     let mut listing = Document::new();
     for path in &members {
-        let listed = match list(path, args.asked.profile.as_deref()) {
+        let listed = match list(path, args.common.profile.as_deref()) {
             Ok(listed) => listed,
             Err(error) if alone => return Err(error),
             Err(error) => Listed {
@@ -53,14 +53,14 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
         listing.sources.push(listed);
     }
     let failed = listing.sources.iter().any(|listed| listed.error.is_some());
-    if args.asked.json {
+    if args.common.json {
         listing.print_json()?;
     } else if alone {
         let sources = listing.sources.iter();
         let tables = sources.map(|listed| table(&listed.blocks, listed.columns));
         output::print(&tables.collect::<String>())?;
     } else {
-        let ring = args.asked.source.join("ring");
+        let ring = args.common.source.join("ring");
         let (ring, others): (Vec<&Listed>, Vec<&Listed>) = listing
             .sources
             .iter()

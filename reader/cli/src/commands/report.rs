@@ -60,8 +60,9 @@ fn read(recording: &Recording) -> anyhow::Result<Report> {
         .read(&recording.profile, &mut |item| -> io::Result<bool> {
             match item {
                 Item::Line(line) => {
-                    let told = recording.vocabulary.incident(line.bytes);
-                    told.into_iter()
+                    let reported = recording.vocabulary.incident(line.bytes);
+                    reported
+                        .into_iter()
                         .for_each(|(incident, at)| report.take(incident, at));
                 }
                 Item::Hole(hole) if hole.of_blocks => report.hole(&hole.text),

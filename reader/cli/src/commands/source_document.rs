@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A source, and how to tell of it.
 #[derive(Args, Debug)]
-pub struct RequestTarget {
+pub struct SourceArgs {
     /// A box, ring, folder, flight-recorder.bin or slog; - reads standard input.
     pub source: PathBuf,
     /// Print one JSON document (docs/json.md).

@@ -4,7 +4,7 @@ use clap::Args;
 use haltbox_model::Outside;
 use serde::Serialize;
 
-use super::source_document::{Document, RequestTarget};
+use super::source_document::{Document, SourceArgs};
 use super::{Outcome, output, profile_for, shown};
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::source;
@@ -14,7 +14,7 @@ use haltbox_reader::verify::{Finding, ReadsFound};
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     #[command(flatten)]
-    asked: RequestTarget,
+    common: SourceArgs,
     /// Also check that every vatstoreGet returned the value that was last recorded for its key.
     #[arg(long)]
     reads: bool,
@@ -35,9 +35,9 @@ struct Verified {
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let mut document = Document::new();
-    for path in source::members(&args.asked.source)? {
+    for path in source::members(&args.common.source)? {
         let source = super::open(&path)?;
-        let profile = profile_for(args.asked.profile.as_deref(), &source, &path)?;
+        let profile = profile_for(args.common.profile.as_deref(), &source, &path)?;
         let kind = source.kind();
         let mut findings = haltbox_reader::verify::verify(&path, &source, &profile)?;
         let mut reads = None;
@@ -57,7 +57,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
             reads,
         });
     }
-    if args.asked.json {
+    if args.common.json {
         document.print_json()?;
     } else {
         let texts = document.sources.iter().map(|v| text_of(v, args.reads));

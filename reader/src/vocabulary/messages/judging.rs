@@ -46,8 +46,8 @@ impl Judging for OfMessages {
     fn take(&mut self, line: &[u8], number: u64) {
         match WatchEntry::read(line) {
             Some(WatchEntry::BlockSeen { block, hash, .. }) => self.begin(block, hash),
-            Some(told @ (WatchEntry::Message(_) | WatchEntry::Malformed { .. })) => {
-                self.message(&told)
+            Some(entry @ (WatchEntry::Message(_) | WatchEntry::Malformed { .. })) => {
+                self.message(&entry)
             }
             Some(WatchEntry::BlockRead { .. }) => self.end_block(),
             Some(WatchEntry::Status(status)) => self.status(&status, line, number),
@@ -106,8 +106,8 @@ impl OfMessages {
         self.blocks.get_mut(self.current.as_ref()?)
     }
 
-    fn message(&mut self, told: &WatchEntry) {
-        let (log, words) = match told {
+    fn message(&mut self, entry: &WatchEntry) {
+        let (log, words) = match entry {
             WatchEntry::Message(message) => {
                 let (log, tx, names) = (&message.log, &message.tx, message.names());
                 (log, format!("log {log} (tx {tx}), which names {names}"))

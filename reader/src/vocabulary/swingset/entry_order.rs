@@ -394,7 +394,7 @@ mod tests {
     fn faults(entry_order: &str) -> Vec<(usize, String)> {
         let mut followed = OfKernel::default();
         let words = entry_order.split(' ').enumerate();
-        let told = words.filter_map(|(at, word)| {
+        let faults = words.filter_map(|(at, word)| {
             Some((
                 at,
                 followed
@@ -402,7 +402,7 @@ mod tests {
                     .why,
             ))
         });
-        told.collect()
+        faults.collect()
     }
 
     #[test]

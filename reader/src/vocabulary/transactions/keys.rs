@@ -300,10 +300,10 @@ mod tests {
     #[test]
     fn an_address_is_written_as_its_chain_does() {
         let address = bytes("0214af184f9b193637f5d5d12e3f58748335eac92de07374616b65");
-        let told = words("bank", &address, Some("wasm")).expect("words");
+        let found = words("bank", &address, Some("wasm")).expect("words");
         assert!(
-            told.starts_with("balance of wasm1") && told.ends_with(" in stake"),
-            "{told}"
+            found.starts_with("balance of wasm1") && found.ends_with(" in stake"),
+            "{found}"
         );
         let odd = words("bank", &address, Some("No Prefix")).expect("words");
         assert!(odd.contains("af184f9b"), "{odd}");
