@@ -12,7 +12,7 @@ use crate::source::{Blocks, Line};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attribution {
     /// The attempt; `None` if the line belongs to no block.
-    pub of: Option<Attempt>,
+    pub attempt: Option<Attempt>,
     /// The crank; `None` if the line is outside cranks.
     pub crank: Option<u64>,
 }
@@ -69,13 +69,13 @@ impl<'a> Attributor<'a> {
     /// Finds the block and crank of the next line.
     pub fn place(&mut self, line: &Line<'_>) -> Attribution {
         self.next.main = line.counter + 1;
-        let of = if line.context {
+        let attempt = if line.context {
             None
         } else {
             self.attempt(line)
         };
         Attribution {
-            of,
+            attempt,
             crank: self.crank_of(line),
         }
     }
@@ -89,7 +89,7 @@ impl<'a> Attributor<'a> {
                 }
                 let newest = blocks.get(begun.checked_sub(1)?).filter(begins)?;
                 let over = newest.until.is_some_and(|until| !line.is_behind(until));
-                (!over).then_some(newest.of)
+                (!over).then_some(newest.attempt)
             }
             Known::Derived(life) => derive(self.profile, life, line),
         }
@@ -142,7 +142,7 @@ fn derive(profile: &Profile, life: &mut Lifecycle, line: &Line<'_>) -> Option<At
         .rev()
         .find(|b| b.begun.has(Stream::Slog))?;
     let over = newest.until.is_some_and(|until| until.main <= line.counter);
-    let of = newest.of;
-    let inside = !over || ended == Some(of.height);
-    (inside && !(local && over)).then_some(of)
+    let attempt = newest.of;
+    let inside = !over || ended == Some(attempt.height);
+    (inside && !(local && over)).then_some(attempt)
 }

@@ -9,7 +9,7 @@ use haltbox_model::lifecycle::Block;
 #[derive(Clone, Debug)]
 pub struct IndexedBlock {
     /// Its height and attempt.
-    pub of: Attempt,
+    pub attempt: Attempt,
     /// Position of its first line.
     pub from: Position,
     /// Position from which on entries no longer belong to it.
@@ -43,7 +43,7 @@ pub struct IndexedHash {
 impl From<&Block> for IndexedBlock {
     fn from(block: &Block) -> IndexedBlock {
         IndexedBlock {
-            of: block.of,
+            attempt: block.of,
             from: block.from,
             until: block.until,
             state: Some(block.state),
@@ -72,9 +72,9 @@ impl IndexedBlock {
     }
 
     /// A block of which nothing else is known.
-    pub fn unknown(of: Attempt) -> IndexedBlock {
+    pub fn unknown(attempt: Attempt) -> IndexedBlock {
         IndexedBlock {
-            of,
+            attempt,
             from: Position::default(),
             until: None,
             state: None,
@@ -89,13 +89,13 @@ impl IndexedBlock {
 
     /// A block of the index of the box `of`, whose lines are counted from `first`. The index does
     /// not say where lines of other streams belong, so all of them count as before its beginning.
-    pub fn of_entry(entry: &BlockEntry, first: u64, of: &Identity) -> IndexedBlock {
+    pub fn of_entry(entry: &BlockEntry, first: u64, identity: &Identity) -> IndexedBlock {
         let at = |line: u64| Position {
             main: first.saturating_add(line),
             local: u64::MAX,
         };
         IndexedBlock {
-            of: Attempt {
+            attempt: Attempt {
                 height: entry.height,
                 attempt: entry.attempt,
             },
@@ -108,7 +108,7 @@ impl IndexedBlock {
             whole: entry.hash.is_some(),
             promised: entry.hash.clone().map(|hash| IndexedHash {
                 hash,
-                by: of.profile_digest,
+                by: identity.profile_digest,
             }),
             lines: Some(entry.lines),
         }

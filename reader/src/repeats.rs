@@ -86,13 +86,13 @@ impl ResentLines {
 
     /// Begins a block or a process. If the begin itself is repeated, all lines behind it are
     /// expected again, so the earlier ones are forgotten.
-    pub fn begins(&mut self, resent_lines: bool, height: Option<u64>) {
+    pub fn begins(&mut self, is_resent: bool, height: Option<u64>) {
         let next = Lines {
             height,
             ..Lines::default()
         };
         let lines = std::mem::replace(&mut self.open, next);
-        if resent_lines {
+        if is_resent {
             return self.before.clear();
         }
         self.before.push_front(lines);

@@ -61,7 +61,10 @@ impl Selection {
 
     fn wants(&self, place: &Attribution) -> bool {
         let crank = !self.selects_cranks() || place.crank.is_some_and(|n| self.wants_crank(n));
-        let block = !self.selects_blocks() || place.of.is_some_and(|of| self.wants_block(of));
+        let block = !self.selects_blocks()
+            || place
+                .attempt
+                .is_some_and(|attempt| self.wants_block(attempt));
         crank && block
     }
 
@@ -71,11 +74,11 @@ impl Selection {
             && self.to_crank.is_none_or(|to| crank <= to)
     }
 
-    fn wants_block(&self, of: Attempt) -> bool {
-        self.height.is_none_or(|height| of.height == height)
-            && self.from_height.is_none_or(|from| of.height >= from)
-            && self.to_height.is_none_or(|to| of.height <= to)
-            && self.attempt.is_none_or(|attempt| of.attempt == attempt)
+    fn wants_block(&self, block: Attempt) -> bool {
+        self.height.is_none_or(|height| block.height == height)
+            && self.from_height.is_none_or(|from| block.height >= from)
+            && self.to_height.is_none_or(|to| block.height <= to)
+            && self.attempt.is_none_or(|attempt| block.attempt == attempt)
     }
 
     /// The selection in words: `heights 12 to 13, crank 5105`. Empty if everything is selected.
@@ -151,7 +154,7 @@ impl<'a> Selector<'a> {
     /// Takes a line. Passes on the lines that are now known to be selected.
     pub fn line(&mut self, line: &Line<'_>, wanted: Wanted<'_>) -> io::Result<()> {
         let place = self.attributor.place(line);
-        if place.of.is_none() && self.prepares_a_block(line) {
+        if place.attempt.is_none() && self.prepares_a_block(line) {
             self.held.push(HeldLine {
                 lane: line.lane,
                 counter: line.counter,
@@ -163,7 +166,7 @@ impl<'a> Selector<'a> {
             });
             return Ok(());
         }
-        self.release(place.of, wanted)?;
+        self.release(place.attempt, wanted)?;
         if !self.selection.wants(&place) {
             return Ok(());
         }
@@ -203,8 +206,11 @@ impl<'a> Selector<'a> {
     }
 
     /// Passes on the held lines if their block is selected.
-    fn release(&mut self, of: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
-        let place = Attribution { of, crank: None };
+    fn release(&mut self, attempt: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
+        let place = Attribution {
+            attempt,
+            crank: None,
+        };
         let wants = self.selection.wants(&place);
         for held in std::mem::take(&mut self.held) {
             if wants {

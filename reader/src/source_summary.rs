@@ -237,11 +237,11 @@ impl SourceSummary {
         self.wrapped += u64::from(line.wrapped.is_some());
         let rules = profile.slog.as_ref();
         self.known += u64::from(rules.is_some_and(|rules| rules.read(line.bytes).known));
-        let Some(of) = place.of else {
+        let Some(attempt) = place.attempt else {
             self.outside += 1;
             return;
         };
-        let index = self.row(of, profile);
+        let index = self.row(attempt, profile);
         *last = Some(index);
         let Some(row) = self.blocks.get_mut(index) else {
             return;
@@ -253,12 +253,12 @@ impl SourceSummary {
         self.cranks += row.cranks - before;
     }
 
-    fn row(&mut self, of: Attempt, profile: &Profile) -> usize {
-        let is = |row: &Row| row.height == of.height && row.attempt == of.attempt;
+    fn row(&mut self, attempt: Attempt, profile: &Profile) -> usize {
+        let is = |row: &Row| row.height == attempt.height && row.attempt == attempt.attempt;
         if let Some(found) = self.blocks.iter().rposition(is) {
             return found;
         }
-        self.blocks.push(Row::new(of, profile));
+        self.blocks.push(Row::new(attempt, profile));
         self.blocks.len() - 1
     }
 
@@ -280,14 +280,14 @@ impl SourceSummary {
 
     fn finish(&mut self, indexed: Vec<IndexedBlock>) {
         let indexed: HashMap<Attempt, IndexedBlock> =
-            indexed.into_iter().map(|b| (b.of, b)).collect();
+            indexed.into_iter().map(|b| (b.attempt, b)).collect();
         for row in &mut self.blocks {
-            let of = Attempt {
+            let attempt = Attempt {
                 height: row.height,
                 attempt: row.attempt,
             };
-            let unknown = IndexedBlock::unknown(of);
-            let known = indexed.get(&of).unwrap_or(&unknown);
+            let unknown = IndexedBlock::unknown(attempt);
+            let known = indexed.get(&attempt).unwrap_or(&unknown);
             row.learn(known);
             let execution = row.execution.take();
             row.altered = execution.as_ref().is_some_and(Execution::is_altered);
@@ -309,10 +309,10 @@ impl SourceSummary {
 }
 
 impl Row {
-    fn new(of: Attempt, profile: &Profile) -> Row {
+    fn new(attempt: Attempt, profile: &Profile) -> Row {
         Row {
-            height: of.height,
-            attempt: of.attempt,
+            height: attempt.height,
+            attempt: attempt.attempt,
             state: None,
             name: String::new(),
             complete: false,
@@ -331,13 +331,13 @@ impl Row {
             why: None,
             hash: None,
             ended: false,
-            execution: Some(Execution::new(of.height, profile)),
+            execution: Some(Execution::new(attempt.height, profile)),
         }
     }
 
     /// The count in a column.
-    pub fn count(&self, of: Column) -> u64 {
-        match of {
+    pub fn count(&self, column: Column) -> u64 {
+        match column {
             Column::Cranks | Column::OwnCranks => self.cranks,
             Column::Txs => self.transactions,
             Column::Ops => self.operations,

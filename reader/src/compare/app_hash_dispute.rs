@@ -43,10 +43,10 @@ impl Dispute {
     fn read(&mut self, index: usize, recording: &Recording) {
         if let Blocks::Told(blocks) = recording.source.blocks() {
             for block in blocks {
-                self.hashes[index].extend(block.app_hash.map(|hash| (block.of.height, hash)));
+                self.hashes[index].extend(block.app_hash.map(|hash| (block.attempt.height, hash)));
                 if let (Some(State::Diverged), Some(why)) = (block.state, &block.why) {
                     let results = why.contains("LastResultsHash");
-                    self.diverged.push((block.of.height, results));
+                    self.diverged.push((block.attempt.height, results));
                 }
             }
         }

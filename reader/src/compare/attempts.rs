@@ -42,9 +42,9 @@ impl Attempts {
         let begun = self.indexed.partition_point(|block| block.from.main <= at);
         let known = self.indexed[..begun]
             .iter()
-            .rfind(|block| block.of.height == height);
+            .rfind(|block| block.attempt.height == height);
         match known {
-            Some(block) => (block.of.attempt, self.is_diverged(block)),
+            Some(block) => (block.attempt.attempt, self.is_diverged(block)),
             None => (counted, false),
         }
     }
@@ -55,9 +55,11 @@ impl Attempts {
     fn is_diverged(&self, block: &IndexedBlock) -> bool {
         let replaces = |other: &IndexedBlock| {
             let stands = matches!(other.state, Some(State::Committed | State::Confirmed));
-            stands && other.of.height == block.of.height && other.of.attempt > block.of.attempt
+            stands
+                && other.attempt.height == block.attempt.height
+                && other.attempt.attempt > block.attempt.attempt
         };
-        let is_behind = self.about.is_some_and(|about| about > block.of.height);
+        let is_behind = self.about.is_some_and(|about| about > block.attempt.height);
         block.state == Some(State::Diverged) && !(is_behind && self.indexed.iter().any(replaces))
     }
 

@@ -239,15 +239,15 @@ impl ClassifyInput<'_> {
 
     /// Other steps inside a delivery.
     fn in_delivery(&self, at: usize, steps: [Option<&Entry>; 2]) -> Cause {
-        let of = |form: Form| {
+        let loose = |form: Form| {
             self.evidence
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
         };
-        let [a, b] = of(<dyn Vocabulary>::without_numbers);
+        let [a, b] = loose(<dyn Vocabulary>::without_numbers);
         // Numbers inside references may shift too, so they are ignored first. Steps that differ
         // only in such references need them to be told apart.
-        let [told_a, told_b] = of(<dyn Vocabulary>::without_own_numbers);
-        if moved(&a, &b) || moved(&told_a, &told_b) {
+        let [with_refs_a, with_refs_b] = loose(<dyn Vocabulary>::without_own_numbers);
+        if moved(&a, &b) || moved(&with_refs_a, &with_refs_b) {
             return Cause::StepsReordered;
         }
         if let Some((side, count)) = self.inserted_steps(&a, &b) {
@@ -433,11 +433,11 @@ impl ClassifyInput<'_> {
     /// One side has more here.
     fn more_on(&self, side: Side, count: usize, steps: &[Option<Entry>; 2]) -> Cause {
         let unit = self.units()[side.index()];
-        let own = steps[side.index()].as_ref();
-        let own = own.or(steps[side.other().index()].as_ref());
+        let step = steps[side.index()].as_ref();
+        let step = step.or(steps[side.other().index()].as_ref());
         let is_crank = unit.is_some_and(|unit| unit.crank().is_some());
-        let is_from_outside = own.is_some_and(|entry| self.role(entry).is_from_outside());
-        let of = match (is_from_outside, body(unit)) {
+        let is_from_outside = step.is_some_and(|entry| self.role(entry).is_from_outside());
+        let surplus = match (is_from_outside, body(unit)) {
             (true, Some(body)) => match self.carried_to(side, body) {
                 Some(to) => return Cause::Deferred { side, to },
                 None => Surplus::Input,
@@ -446,7 +446,11 @@ impl ClassifyInput<'_> {
             (false, _) if is_crank => Surplus::Cranks,
             (false, _) => Surplus::Entries,
         };
-        Cause::Extra { side, count, of }
+        Cause::Extra {
+            side,
+            count,
+            of: surplus,
+        }
     }
 
     /// The height at which the other side ran an input that this side ran here. Both must hold:
@@ -456,8 +460,8 @@ impl ClassifyInput<'_> {
             .blocks()
             .map(|(block, at)| bodies(&block.units[at.min(block.units.len())..]));
         let (own, other) = (side.index(), side.other().index());
-        let later = |of: usize| {
-            self.parting.later[of]
+        let later = |side: usize| {
+            self.parting.later[side]
                 .iter()
                 .filter(|(_, found)| *found == body)
         };
@@ -496,10 +500,10 @@ impl ClassifyInput<'_> {
         if is_crank
             && !evidence.cut
             && !unfinished
-            && let Some((at, what)) = self.vocabulary.structure_fault(&lines.collect::<Vec<_>>())
+            && let Some((at, why)) = self.vocabulary.structure_fault(&lines.collect::<Vec<_>>())
             && at + 1 >= index
         {
-            return Some(Fault::Structure(what));
+            return Some(Fault::Structure(why));
         }
         number_jump(block, at).or_else(|| self.chain_fault(side))
     }
@@ -532,7 +536,7 @@ impl ClassifyInput<'_> {
         let next = self.sides[side]
             .breaks
             .iter()
-            .find(|(of, _)| *of > height)?;
+            .find(|(at, _)| *at > height)?;
         (next.0 == height + 1).then_some(next.1)
     }
 
@@ -589,14 +593,14 @@ impl ClassifyInput<'_> {
 
 /// Entries before this index of the unit.
 fn leading(evidence: &Evidence, index: usize) -> Vec<Entry> {
-    let own = evidence.unit.iter().take(index);
-    evidence.before.iter().chain(own).cloned().collect()
+    let of_unit = evidence.unit.iter().take(index);
+    evidence.before.iter().chain(of_unit).cloned().collect()
 }
 
 /// Entries behind this index.
 fn trailing(evidence: &Evidence, index: usize) -> Vec<Entry> {
-    let own = evidence.unit.iter().skip(index + 1);
-    own.chain(&evidence.after).cloned().collect()
+    let of_unit = evidence.unit.iter().skip(index + 1);
+    of_unit.chain(&evidence.after).cloned().collect()
 }
 
 /// The side whose step gives the location its numbers: the side that the cause is about, else

@@ -206,15 +206,15 @@ impl<'a> Cutter<'a> {
         self.summary.known += u64::from(entry.known);
         let events: Vec<Event> = entry.events().collect();
         let local = entry.lane == Lane::Local;
-        let own = Entry::new(self.vocabulary, read);
+        let typed = Entry::new(self.vocabulary, read);
         let text = if self.by_value { read } else { line.bytes };
-        let resent_lines =
-            (local || !self.is_placed(line, own.role)) && self.is_resent(text, own.role, &events);
-        if local && resent_lines {
+        let is_resent = (local || !self.is_placed(line, typed.role))
+            && self.is_resent(text, typed.role, &events);
+        if local && is_resent {
             return true;
         }
         if !local {
-            self.take_repeated(resent_lines, line.bytes, sink);
+            self.take_repeated(is_resent, line.bytes, sink);
         }
         sink.any_line(line.bytes, self.summary.lines);
         if local {
@@ -227,9 +227,9 @@ impl<'a> Cutter<'a> {
                 .for_each(|event| self.settle(event, sink));
             return true;
         }
-        self.note_writer(line, own.role, &events);
+        self.note_writer(line, typed.role, &events);
         if self.has_order(line) {
-            self.check_order(own, &events, sink);
+            self.check_order(typed, &events, sink);
         }
         let (more, end, mut crank_end) = self.follow(events, line.counter, sink);
         if crank_end.is_none() && entry.ends_crank() {
@@ -363,7 +363,7 @@ impl<'a> Cutter<'a> {
     /// Whether a line repeats an earlier part of the source. A repeated begin entry or process
     /// start does not count: the node may really execute the height again.
     fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
-        let resent_lines = self.resent_lines.is_resent(text, role.is_from_outside());
+        let is_resent = self.resent_lines.is_resent(text, role.is_from_outside());
         let begins = events.iter().find_map(|event| match event {
             Event::Begin {
                 height,
@@ -373,19 +373,19 @@ impl<'a> Cutter<'a> {
             _ => None,
         });
         if let Some(height) = begins {
-            self.resent_lines.begins(resent_lines, height);
+            self.resent_lines.begins(is_resent, height);
         }
-        resent_lines && begins.is_none()
+        is_resent && begins.is_none()
     }
 
     /// Handles parts that the source has twice. Nobody knows which of the two is in its place, nor
     /// what was committed when it was written, so all knowledge of earlier state is dropped.
-    fn take_repeated(&mut self, resent_lines: bool, line: &[u8], sink: &mut dyn TraceSink) {
+    fn take_repeated(&mut self, is_resent: bool, line: &[u8], sink: &mut dyn TraceSink) {
         let before = std::mem::replace(&mut self.repeated, RepeatedLines::None);
-        if resent_lines || before != RepeatedLines::None {
+        if is_resent || before != RepeatedLines::None {
             self.lose_track(sink);
         }
-        if !resent_lines {
+        if !is_resent {
             return;
         }
         self.repeated = match before {

@@ -63,11 +63,11 @@ pub fn diff(a: &Recording, b: &Recording) -> io::Result<Finding> {
     concluded.remarks.splice(0..0, matching);
     let beside = beside([a, b], comparison, &concluded)?;
     concluded.remarks.extend(beside);
-    let mut found = finding([a, b], &located, replays, concluded);
-    if found.exit() == Verdict::Execution.exit() {
-        found.caveats.extend(disorder(comparison));
+    let mut finding = finding([a, b], &located, replays, concluded);
+    if finding.exit() == Verdict::Execution.exit() {
+        finding.caveats.extend(disorder(comparison));
     }
-    Ok(found)
+    Ok(finding)
 }
 
 fn finding(
@@ -205,32 +205,32 @@ fn check_replays(
     comparison: &Comparison,
 ) -> io::Result<[Option<Replays>; 2]> {
     let [one, other] = [0, 1].map(|side| &comparison.sides[side].summary.replays);
-    let check = |recording: &Recording, own: &Replayed, peer: &Recording| {
+    let check = |recording: &Recording, replayed: &Replayed, peer: &Recording| {
         // A sender may have dropped the entry that says which delivery a replayed step belongs to.
-        if own.deliveries.is_empty() || recording.is_by_sender() {
+        if replayed.deliveries.is_empty() || recording.is_by_sender() {
             return Ok(None);
         }
-        let by_bytes = check_replays_of(recording, own, peer, StepForm::Bytes)?;
+        let by_bytes = check_replays_of(recording, replayed, peer, StepForm::Bytes)?;
         if by_bytes.wrong.is_empty() {
             return Ok(Some(by_bytes));
         }
-        check_replays_of(recording, own, peer, StepForm::Values).map(Some)
+        check_replays_of(recording, replayed, peer, StepForm::Values).map(Some)
     };
     both(|| check(a, one, b), || check(b, other, a))
 }
 
 fn check_replays_of(
     recording: &Recording,
-    own: &Replayed,
+    replayed: &Replayed,
     peer: &Recording,
     form: StepForm,
 ) -> io::Result<Replays> {
-    let alone = replay::check(recording, own, &OriginalDeliveries::default(), form)?;
+    let alone = replay::check(recording, replayed, &OriginalDeliveries::default(), form)?;
     if alone.unknown == 0 || peer.source.is_fingerprint() {
         return Ok(alone);
     }
-    let others = replay::originals(peer, own, form)?;
-    replay::check(recording, own, &others, form)
+    let others = replay::originals(peer, replayed, form)?;
+    replay::check(recording, replayed, &others, form)
 }
 
 fn first_mismatch(replays: &[Option<Replays>; 2]) -> Option<(Side, Mismatch)> {
@@ -276,8 +276,8 @@ fn beside(
     let mut remarks = Vec::new();
     remarks.extend(harmless_steps(a, b, comparison)?);
     remarks.extend(events(a, b, comparison)?);
-    let own = comparison.given.local().iter().cloned();
-    remarks.extend(own.map(Remark::OwnInput));
+    let local = comparison.given.local().iter().cloned();
+    remarks.extend(local.map(Remark::OwnInput));
     let is_print = recordings
         .iter()
         .any(|recording| recording.source.is_fingerprint());

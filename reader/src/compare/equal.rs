@@ -150,11 +150,11 @@ fn rank(who: Who) -> u8 {
 /// has it.
 fn lacking(
     comparison: &Comparison,
-    of: fn(&Coverage) -> &Vec<u64>,
+    list: fn(&Coverage) -> &Vec<u64>,
     wanted: &dyn Fn(&u64) -> bool,
 ) -> Option<(u64, Who)> {
     let first = comparison.sides.each_ref().map(|side| {
-        let mut heights = of(side).iter().copied();
+        let mut heights = list(side).iter().copied();
         heights.find(|height| wanted(height))
     });
     let height = first.iter().flatten().copied().min()?;
@@ -178,8 +178,8 @@ fn outcome([a, b]: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> 
 
 /// One side alone records steps that may decide the outcome.
 fn one_sided(comparison: &Comparison) -> Option<Outcome> {
-    let (height, of) = comparison.one_sided?;
-    Some(Outcome::OneSided(height, of.named(comparison.streams())))
+    let (height, only) = comparison.one_sided?;
+    Some(Outcome::OneSided(height, only.named(comparison.streams())))
 }
 
 /// The digests are equal, but the host may have traced nothing, and no AppHash proves that the

@@ -265,7 +265,10 @@ fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
     if parts.len() < 2 {
         return vec![group];
     }
-    let unknown = group.members.iter().filter(|of| digests(of).is_none());
+    let unknown = group
+        .members
+        .iter()
+        .filter(|member| digests(member).is_none());
     let placed: Vec<_> = unknown
         .map(|member| (*member, part_of(*member, &parts, nodes, height)))
         .collect();
@@ -274,7 +277,7 @@ fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
         part.map_or(&mut undecided, |part| &mut parts[part])
             .push(member);
     }
-    let silent = |of: &usize| group.silent.contains(of) || undecided.contains(of);
+    let silent = |member: &usize| group.silent.contains(member) || undecided.contains(member);
     parts.sort_by_key(|members| {
         let speak = members.iter().filter(|member| !silent(member));
         (Reverse(speak.count()), members.iter().min().copied())
@@ -300,11 +303,11 @@ fn split(group: Group, nodes: &[Node], height: u64) -> Vec<Group> {
 fn by_digests(known: &[(usize, Digests)]) -> Vec<Vec<usize>> {
     let mut parts: Vec<(Digests, Vec<usize>)> = Vec::new();
     for is_known in [true, false] {
-        let of = known
+        let nodes = known
             .iter()
-            .filter(|(_, of)| of.activity.is_some() == is_known);
-        for (member, digests) in of {
-            let agreeing = parts.iter_mut().filter(|(of, _)| of.agrees(digests));
+            .filter(|(_, digests)| digests.activity.is_some() == is_known);
+        for (member, digests) in nodes {
+            let agreeing = parts.iter_mut().filter(|(part, _)| part.agrees(digests));
             match agreeing.max_by_key(|(_, members)| members.len()) {
                 Some((_, members)) => members.push(*member),
                 None => parts.push((*digests, vec![*member])),
@@ -321,7 +324,10 @@ fn part_of(member: usize, parts: &[Vec<usize>], nodes: &[Node], height: u64) -> 
         .map(|part| agrees_until(member, part, nodes, height));
     let until: Vec<u64> = until.collect();
     let longest = until.iter().max()?;
-    let mut best = until.iter().enumerate().filter(|(_, of)| *of == longest);
+    let mut best = until
+        .iter()
+        .enumerate()
+        .filter(|(_, height)| *height == longest);
     let (part, _) = best.next()?;
     best.next().is_none().then_some(part)
 }

@@ -61,7 +61,7 @@ impl Inputs {
     fn take_local(&mut self, height: u64, own: &Input, other: &Input) {
         let has_room = self.local.len() < NAMES_LIMIT;
         let mut known = self.local.iter_mut();
-        match known.find(|of| of.name == own.name.name) {
+        match known.find(|input| input.name == own.name.name) {
             Some(known) => known.heights += 1,
             None if has_room => self.local.push(LocalDifference {
                 name: own.name.name.clone(),

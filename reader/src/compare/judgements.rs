@@ -79,8 +79,8 @@ pub fn compare(
         ..Judgements::default()
     };
     for item in of_a.items {
-        let of = (item.height, item.block.clone(), item.number);
-        if let (true, Some(other)) = (heights.contains(&item.height), others.remove(&of)) {
+        let key = (item.height, item.block.clone(), item.number);
+        if let (true, Some(other)) = (heights.contains(&item.height), others.remove(&key)) {
             found.take(item, other);
         }
     }

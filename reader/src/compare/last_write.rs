@@ -192,7 +192,7 @@ impl TraceSink for Search<'_> {
             return;
         };
         match self.branches.take(branching, number) {
-            Effect::Writes(writes) => self.hold(writes.into_iter().map(|(_, of)| of)),
+            Effect::Writes(writes) => self.hold(writes.into_iter().map(|(_, pending)| pending)),
             Effect::Unknown => self.doubt(),
         }
     }
@@ -223,8 +223,8 @@ impl TraceSink for Search<'_> {
             self.pending.retain(|pending| !gone(pending));
         }
         if let Some(store) = vocabulary.root_of(line) {
-            let own = store == self.key.store || self.roots == Roots::Told;
-            self.roots = if own { Roots::Told } else { Roots::OfOthers };
+            let is_own = store == self.key.store || self.roots == Roots::Told;
+            self.roots = if is_own { Roots::Told } else { Roots::OfOthers };
         }
         let mentions_key = |needle: &memmem::Finder<'_>| needle.find(line).is_some();
         if self.needle.as_ref().is_none_or(mentions_key) {

@@ -22,10 +22,10 @@ pub struct LocatedParting {
     /// The entries at the parting, if there is one and both sides have entries.
     pub evidence: Option<[Evidence; 2]>,
     /// The compared runs are not the last ones, because a node went back and what stands is equal.
-    pub earlier: bool,
+    pub earlier_runs: bool,
     /// Only what stands was compared, and it is equal. Earlier executions were left out, because
     /// the boxes are of later blocks.
-    pub stands: bool,
+    pub standing_only: bool,
     /// Some entries differ in bytes and are equal in their values.
     pub same_values: bool,
     /// How each source was read.
@@ -39,13 +39,15 @@ pub struct LocatedParting {
 /// An error from reading a source.
 pub fn settle(a: &Recording, b: &Recording) -> io::Result<LocatedParting> {
     let first = compare_runs(a, b, [HeightRuns::One(0), HeightRuns::One(0)])?;
-    let of = [0, 1].map(|side| &first.comparison.sides[side].executions);
-    let counts = of.map(|of| of.height_runs);
+    let executions = [0, 1].map(|side| &first.comparison.sides[side].executions);
+    let counts = executions.map(|side| side.height_runs);
     if counts.iter().all(|count| *count <= 1) {
         return Ok(first);
     }
-    let known = of.iter().all(|of| of.height_runs == of.starts.len());
-    let standing = known.then(|| of.map(|of| HeightRuns::standing(&of.starts)));
+    let known = executions
+        .iter()
+        .all(|side| side.height_runs == side.starts.len());
+    let standing = known.then(|| executions.map(|side| HeightRuns::standing(&side.starts)));
     let located = compare_several_runs(a, b, standing, counts)?.unwrap_or(first);
     let [of_a, of_b] = located.readings;
     a.read_as(of_a);
@@ -71,8 +73,11 @@ fn compare_several_runs(
         let goes_back = [(a, counts[0]), (b, counts[1])].into_iter();
         let mut goes_back = goes_back.filter(|(_, height_runs)| *height_runs > 1);
         if goes_back.all(|(recording, _)| is_of_one_execution(recording)) {
-            let stands = true;
-            return Ok(Some(LocatedParting { stands, ..found }));
+            let standing_only = true;
+            return Ok(Some(LocatedParting {
+                standing_only,
+                ..found
+            }));
         }
         best = Some(found);
     }
@@ -86,10 +91,15 @@ fn compare_several_runs(
         for [one, other] in pairs {
             let found = compare_runs(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
             if let Some(place) = place(&found.comparison) {
-                let before = parted.as_ref().and_then(|of| self::place(&of.comparison));
+                let before = parted
+                    .as_ref()
+                    .and_then(|parted| self::place(&parted.comparison));
                 if before.is_none_or(|before| place < before) {
-                    let earlier = [one + 1, other + 1] != counts;
-                    parted = Some(LocatedParting { earlier, ..found });
+                    let earlier_runs = [one + 1, other + 1] != counts;
+                    parted = Some(LocatedParting {
+                        earlier_runs,
+                        ..found
+                    });
                 }
             } else if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
                 best = Some(found);
@@ -113,15 +123,15 @@ fn is_of_one_execution(recording: &Recording) -> bool {
     else {
         return false;
     };
-    let of = blocks.iter().filter(|block| block.of.height == about);
-    of.count() == 1
+    let executions = blocks.iter().filter(|block| block.attempt.height == about);
+    executions.count() == 1
 }
 
 /// Which of two comparisons without a difference says more, whichever source was named first.
 /// A run that is broken or cannot be compared ranks higher: it is not equal because another
 /// run is.
-fn rank(of: &LocatedParting) -> impl Ord + use<> {
-    let comparison = &of.comparison;
+fn rank(located: &LocatedParting) -> impl Ord + use<> {
+    let comparison = &located.comparison;
     let open = comparison.is_broken() || comparison.incomparable_digests > 0;
     let [one, other] = &comparison.sides;
     let size = |side: &pair::Coverage| (side.summary.lines, side.summary.cranks);
@@ -136,15 +146,15 @@ fn rank(of: &LocatedParting) -> impl Ord + use<> {
 /// The pairs of runs to compare, the last ones first. Pairs that are equally far from the last
 /// ones form a list, so that the result does not depend on which source was named first.
 fn pairs_of_runs(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
-    let of = counts.map(|count| count.min(RUNS_LIMIT));
+    let compared = counts.map(|count| count.min(RUNS_LIMIT));
     let at = |distance: usize| {
         let pairs = (0..=distance).map(|one| [one, distance - one]);
-        let pairs = pairs.filter(|back| back[0] < of[0] && back[1] < of[1]);
+        let pairs = pairs.filter(|back| back[0] < compared[0] && back[1] < compared[1]);
         pairs
             .map(|back| [counts[0] - 1 - back[0], counts[1] - 1 - back[1]])
             .collect()
     };
-    (0..of[0] + of[1] - 1).map(at).collect()
+    (0..compared[0] + compared[1] - 1).map(at).collect()
 }
 
 /// Height and index of the place where two traces part.
@@ -152,7 +162,7 @@ fn place(comparison: &Comparison) -> Option<(u64, usize)> {
     let parting = comparison.parting.as_ref();
     let parting = parting.map(|parting| (parting.a.0.height, parting.a.1.min(parting.b.1)));
     let activity = comparison.activity.as_ref();
-    parting.or_else(|| activity.map(|of| (of.height, of.before as usize)))
+    parting.or_else(|| activity.map(|at| (at.height, at.before as usize)))
 }
 
 fn compare_runs(
@@ -176,8 +186,8 @@ fn compare_runs(
         let located = |comparison, evidence| LocatedParting {
             comparison,
             evidence,
-            earlier: false,
-            stands: false,
+            earlier_runs: false,
+            standing_only: false,
             same_values,
             readings: [a, b].map(Recording::reading),
         };
@@ -203,8 +213,9 @@ fn compare_runs(
         let Some(parting) = &comparison.parting else {
             return Ok(located(comparison, None));
         };
-        let found = gather(a, b, parting)?;
-        if !a.is_by_value() && classify_input(a, parting, &found, &comparison).is_equal_by_value() {
+        let entries = gather(a, b, parting)?;
+        if !a.is_by_value() && classify_input(a, parting, &entries, &comparison).is_equal_by_value()
+        {
             same_values = true;
             a.read_by_value();
             b.read_by_value();
@@ -212,7 +223,7 @@ fn compare_runs(
             known.clear();
             continue;
         }
-        return Ok(located(comparison, Some(found)));
+        return Ok(located(comparison, Some(entries)));
     }
 }
 
@@ -248,8 +259,8 @@ fn differs(
     doubt: &Parting,
     comparison: &Comparison,
 ) -> io::Result<bool> {
-    let found = gather(a, b, doubt)?;
-    Ok(classify_input(a, doubt, &found, comparison).differs_in_part())
+    let entries = gather(a, b, doubt)?;
+    Ok(classify_input(a, doubt, &entries, comparison).differs_in_part())
 }
 
 /// Reads the entries around a place.

@@ -162,7 +162,7 @@ impl OtherValues {
     fn is_decided(&self, ordinal: u64) -> bool {
         match self {
             OtherValues::None => true,
-            OtherValues::These(of, _) | OtherValues::Any(of) => *of < ordinal,
+            OtherValues::These(at, _) | OtherValues::Any(at) => *at < ordinal,
         }
     }
 

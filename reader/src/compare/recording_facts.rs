@@ -103,7 +103,7 @@ fn of_executions(
     if executions.height_runs > 1 {
         remarks.push(OfRecording::WentBack {
             times: executions.height_runs - 1,
-            compared: match (located.earlier, located.stands) {
+            compared: match (located.earlier_runs, located.standing_only) {
                 (true, _) => AfterRollback::Earlier,
                 (false, true) => AfterRollback::StandingOnly,
                 (false, false) => AfterRollback::StandingFirst,

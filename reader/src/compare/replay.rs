@@ -162,8 +162,8 @@ impl Delivery {
     /// lost or moved entries, and the rest of the delivery is unknown.
     fn goes_on(&mut self, role: Role, numbers: &Numbers) -> bool {
         let vat = numbers.vat.as_deref() == Some(self.key.0.as_str());
-        let own = vat && numbers.delivery == Some(self.key.1);
-        own && self.order.take(role, numbers.syscall).is_none()
+        let is_same = vat && numbers.delivery == Some(self.key.1);
+        is_same && self.order.take(role, numbers.syscall).is_none()
     }
 }
 
@@ -281,8 +281,8 @@ impl<'a> Walk<'a> {
 
     fn judge(&mut self, delivery: &Delivery) {
         let Some(others) = self.others else { return };
-        let own = self.originals.known.get(&delivery.key);
-        let Some(original) = own.or_else(|| others.known.get(&delivery.key)) else {
+        let own_original = self.originals.known.get(&delivery.key);
+        let Some(original) = own_original.or_else(|| others.known.get(&delivery.key)) else {
             self.replays.unknown += 1;
             return;
         };
@@ -291,7 +291,7 @@ impl<'a> Walk<'a> {
             .steps
             .iter()
             .zip(&original.steps)
-            .take_while(|(step, of)| step.0 == **of)
+            .take_while(|(step, digest)| step.0 == **digest)
             .count();
         if equal == delivery.steps.len() && equal == original.steps.len() {
             return;
@@ -309,7 +309,7 @@ impl<'a> Walk<'a> {
                 line_number: *number,
                 original_line: original.line,
                 before_height: None,
-                of_other: own.is_none(),
+                of_other: own_original.is_none(),
             });
         }
     }

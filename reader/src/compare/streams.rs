@@ -135,7 +135,7 @@ pub fn lacking(own: &Summary, other: &Summary) -> Vec<String> {
         .streams
         .iter()
         .filter(lacks)
-        .map(|(_, of)| of.name.clone())
+        .map(|(_, stream)| stream.name.clone())
         .collect();
     names.sort_unstable();
     names
@@ -186,9 +186,9 @@ pub fn facts(vocabulary: &dyn Vocabulary, summary: &Summary) -> Vec<StreamFacts>
 
 /// The same in words. Adds heights where a stream does not cover all heights of the source.
 pub fn facts_words(facts: &[StreamFacts], heights: Option<(u64, u64)>) -> String {
-    let words = facts.iter().take(NAMED).map(|of| {
-        let name = &of.name;
-        match (of.first_height, of.last_height) {
+    let words = facts.iter().take(NAMED).map(|stream| {
+        let name = &stream.name;
+        match (stream.first_height, stream.last_height) {
             span if Some(span) == heights => name.clone(),
             (first, last) if first == last => format!("{name} (height {first})"),
             (first, last) => format!("{name} (heights {first} to {last})"),

@@ -58,12 +58,12 @@ pub fn of_every_entry(
     let step = of_step(difference).map(|member| (difference.kind.clone(), member));
     let unit = of_unit(a.vocabulary, evidence).map(|(kind, member)| (kind, Some(member)));
     for (kind, member) in step.into_iter().chain(unit) {
-        let of = member.as_deref();
-        let count = |recording: &Recording| count(recording, &kind, of, heights);
+        let name = member.as_deref();
+        let count = |recording: &Recording| count(recording, &kind, name, heights);
         let [of_a, of_b] = both(|| count(a), || count(b))?;
-        let unknown = a.vocabulary.is_of_unknown_version(&kind, of);
+        let unknown = a.vocabulary.is_of_unknown_version(&kind, name);
         let every = if unknown { 1 } else { EVERY };
-        if let Some((side, count)) = writer(of.is_some(), every, of_a, of_b) {
+        if let Some((side, count)) = writer(name.is_some(), every, of_a, of_b) {
             return Ok(Some(Version {
                 side,
                 kind,
@@ -165,7 +165,7 @@ fn of_step(difference: &Difference) -> Option<Option<String>> {
 fn of_unit(vocabulary: &dyn Vocabulary, evidence: &[Evidence; 2]) -> Option<(String, String)> {
     let entries = evidence
         .iter()
-        .flat_map(|of| of.before.iter().chain(&of.unit).chain(&of.after));
+        .flat_map(|side| side.before.iter().chain(&side.unit).chain(&side.after));
     let unknown = entries.flat_map(|entry| {
         let kind = entry::type_of(&entry.line).into_owned();
         let names = names(&entry.line).into_iter();

@@ -136,8 +136,8 @@ fn identity_of(source: &Source) -> Option<&Identity> {
     }
 }
 
-fn is_of(identity: Option<&Identity>, of: Attempt) -> bool {
-    identity.is_some_and(|i| (i.height, i.attempt) == (Some(of.height), Some(of.attempt)))
+fn is_of(identity: Option<&Identity>, attempt: Attempt) -> bool {
+    identity.is_some_and(|i| (i.height, i.attempt) == (Some(attempt.height), Some(attempt.attempt)))
 }
 
 /// The origin that a source records. The manifest has it uncut.
@@ -151,7 +151,7 @@ fn origin_of(source: &Source) -> Option<&String> {
 
 /// A block in the box.
 struct Written {
-    of: Attempt,
+    attempt: Attempt,
     hash: Option<BlockHash>,
     known: IndexedBlock,
     /// Number of lines that were written when it ended.
@@ -160,7 +160,7 @@ struct Written {
 
 /// The block whose lines are being written.
 struct Open {
-    of: Attempt,
+    attempt: Attempt,
     execution: Execution,
     /// The execution by the rules of the source's HASH, if those differ.
     promised: Option<Execution>,
@@ -369,13 +369,13 @@ impl<'a> Target<'a> {
 
     fn slog(&mut self, selected: &SelectedLine<'_>) -> io::Result<()> {
         let line = &selected.line;
-        if selected.place.of != self.open.as_ref().map(|open| open.of) {
+        if selected.place.attempt != self.open.as_ref().map(|open| open.attempt) {
             self.end_block(selected.derived);
             selected
                 .place
-                .of
+                .attempt
                 .into_iter()
-                .for_each(|of| self.begin_block(of));
+                .for_each(|attempt| self.begin_block(attempt));
         }
         self.lines += 1;
         if line.lane == Lane::Main {
@@ -418,7 +418,10 @@ impl<'a> Target<'a> {
                     ..
                 } => self.writer.crank(number, Some(activityhash)),
                 Event::End { height } => {
-                    let open = self.open.as_mut().filter(|open| open.of.height == height);
+                    let open = self
+                        .open
+                        .as_mut()
+                        .filter(|open| open.attempt.height == height);
                     let executions = open.into_iter().flat_map(Open::executions);
                     executions.for_each(Execution::end);
                 }
@@ -437,25 +440,25 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn begin_block(&mut self, of: Attempt) {
-        self.writer.block_begin(of.height, of.attempt);
+    fn begin_block(&mut self, attempt: Attempt) {
+        self.writer.block_begin(attempt.height, attempt.attempt);
         let execution = match self.making.selection.selects_cranks() {
             true => Execution::of_a_part(self.profile),
-            false => Execution::new(of.height, self.profile),
+            false => Execution::new(attempt.height, self.profile),
         };
         let promised = self
-            .other_rules(of)
-            .map(|by| Execution::new(of.height, &self.profile.clone().naming_by(Some(by))));
+            .other_rules(attempt)
+            .map(|by| Execution::new(attempt.height, &self.profile.clone().naming_by(Some(by))));
         self.open = Some(Open {
-            of,
+            attempt,
             execution,
             promised,
         });
     }
 
     /// The rules of the HASH in the source's index, if they differ from the profile's.
-    fn other_rules(&self, of: Attempt) -> Option<Digest> {
-        let by = self.known(of, None).promised?.by?;
+    fn other_rules(&self, attempt: Attempt) -> Option<Digest> {
+        let by = self.known(attempt, None).promised?.by?;
         let own = self.profile.slog.as_ref()?.canonical().name_digest();
         (by != own).then_some(by)
     }
@@ -464,13 +467,13 @@ impl<'a> Target<'a> {
         let Some(open) = self.open.take() else {
             return;
         };
-        let known = self.known(open.of, derived);
+        let known = self.known(open.attempt, derived);
         let hash = open.execution.finish(&known, &self.missing);
         let found = match open.promised {
             Some(promised) => promised.finish(&known, &self.missing),
             None => hash,
         };
-        let hash = hash.filter(|_| self.is_promised(open.of, found, &known));
+        let hash = hash.filter(|_| self.is_promised(open.attempt, found, &known));
         self.writer.block_end(BlockFacts {
             state: known.state,
             app_hash: known.app_hash,
@@ -478,7 +481,7 @@ impl<'a> Target<'a> {
             hash: hash.map(|hash| hash.to_string()),
         });
         self.written.push(Written {
-            of: open.of,
+            attempt: open.attempt,
             hash,
             known,
             evidence: self.lines + self.node_lines,
@@ -493,14 +496,19 @@ impl<'a> Target<'a> {
         };
         self.writer.restate(state_of);
         for w in &mut self.written {
-            w.known.state = state_of(w.of.height, w.of.attempt);
+            w.known.state = state_of(w.attempt.height, w.attempt.attempt);
         }
     }
 
     /// Whether the HASH of the lines is the one in the source's index. If not, the lines were
     /// changed, and copying must not make the box look sound. `found`: the HASH by the rules of
     /// the index.
-    fn is_promised(&mut self, of: Attempt, found: Option<BlockHash>, known: &IndexedBlock) -> bool {
+    fn is_promised(
+        &mut self,
+        attempt: Attempt,
+        found: Option<BlockHash>,
+        known: &IndexedBlock,
+    ) -> bool {
         let promised = known.promised.as_ref();
         let found = found.map(|hash| hash.to_string());
         let kept = |promised: &IndexedHash| found.as_ref() == Some(&promised.hash);
@@ -511,7 +519,7 @@ impl<'a> Target<'a> {
         self.holes.push(Missing {
             why: format!(
                 "height {}: the HASH of its lines is {}, the source gives another one",
-                of.height,
+                attempt.height,
                 found.as_deref().unwrap_or("none")
             ),
             ..Missing::default()
@@ -519,13 +527,16 @@ impl<'a> Target<'a> {
         false
     }
 
-    fn known(&self, of: Attempt, derived: Option<&Lifecycle>) -> IndexedBlock {
+    fn known(&self, attempt: Attempt, derived: Option<&Lifecycle>) -> IndexedBlock {
         let indexed = match (&self.blocks, derived) {
-            (_, Some(life)) => life.block(of).map(IndexedBlock::from),
-            (Blocks::Told(blocks), None) => blocks.iter().find(|block| block.of == of).cloned(),
+            (_, Some(life)) => life.block(attempt).map(IndexedBlock::from),
+            (Blocks::Told(blocks), None) => blocks
+                .iter()
+                .find(|block| block.attempt == attempt)
+                .cloned(),
             (Blocks::Untold, None) => None,
         };
-        indexed.unwrap_or_else(|| IndexedBlock::unknown(of))
+        indexed.unwrap_or_else(|| IndexedBlock::unknown(attempt))
     }
 
     fn finish(self, path: &Path, source: &Source) -> anyhow::Result<Made> {
@@ -543,8 +554,8 @@ impl<'a> Target<'a> {
 
     /// The block that gives the box its name: the one of the source's name if it was copied, else
     /// one that diverged, else the last.
-    fn subject(&self, of: Option<&Identity>) -> Option<&Written> {
-        let own = |w: &&Written| is_of(of, w.of);
+    fn subject(&self, identity: Option<&Identity>) -> Option<&Written> {
+        let own = |w: &&Written| is_of(identity, w.attempt);
         let diverged = |w: &&Written| w.known.state == Some(State::Diverged);
         let written = || self.written.iter().rev();
         let found = written().find(own).or_else(|| written().find(diverged));
@@ -554,7 +565,7 @@ impl<'a> Target<'a> {
     fn identity(&self, path: &Path, source: &Source) -> Identity {
         let original = identity_of(source);
         let subject = self.subject(original);
-        let same = |w: &&Written| is_of(original, w.of);
+        let same = |w: &&Written| is_of(original, w.attempt);
         let original_of = subject.filter(same).and(original);
         let why = subject.and_then(|w| w.known.why.as_deref());
         let reason = match (original_of, why) {
@@ -564,8 +575,8 @@ impl<'a> Target<'a> {
         };
         Identity {
             name: subject.map_or_else(|| "unknown".to_owned(), Written::name),
-            height: subject.map(|w| w.of.height),
-            attempt: subject.map(|w| w.of.attempt),
+            height: subject.map(|w| w.attempt.height),
+            attempt: subject.map(|w| w.attempt.attempt),
             reason,
             state: subject
                 .and_then(|w| w.known.state)
@@ -632,7 +643,7 @@ impl<'a> Target<'a> {
             | Source::Stdin
             | Source::Fingerprint(_) => {}
         }
-        let heights = || self.written.iter().map(|w| w.of.height);
+        let heights = || self.written.iter().map(|w| w.attempt.height);
         fields.coverage.first_height = heights().min();
         fields.coverage.last_height = heights().max();
         fields.holes.truncate(LIST_MAX);
@@ -667,7 +678,7 @@ impl<'a> Target<'a> {
 impl Written {
     fn name(&self) -> String {
         let name = BoxName {
-            height: self.of.height,
+            height: self.attempt.height,
             hash: self.hash,
             serial: NonZeroU32::MIN,
         };
