@@ -7,7 +7,7 @@
 //! full.
 //! One position decides. It is taken from
 //! 1. the header's end pointer, if records confirm it. It is moved over newer records that
-//!   follow it, because a kill leaves one that is written but not yet in the header;
+//!    follow it, because a kill leaves one that is written but not yet in the header;
 //! 2. else the place where the `time` of the entries falls back most;
 //! 3. else the only place where the records do not follow each other without a gap;
 //! 4. else nothing: arena order.
