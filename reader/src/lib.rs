@@ -5,7 +5,7 @@
 //! ```text
 //! file, folder --> Source --> Item --> Attributor --> SourceSummary   what a recording holds
 //!                     |
-//!                     +--> trace --> compare --> Finding --> report       where two recordings part
+//!                     +--> trace --> compare --> Finding --> report       where two recordings diverge
 //! ```
 //!
 //! What a box holds:
@@ -23,7 +23,7 @@
 //! # }
 //! ```
 //!
-//! Where two nodes part:
+//! Where two nodes diverge:
 //!
 //! ```no_run
 //! use haltbox_model::Profile;
@@ -45,13 +45,13 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`source`], [`source_kind`] | opens a recording, whatever it is, and hands on its lines and what is missing between them |
-//! | [`agoric_ring`], [`blackbox`], [`slog_file`], [`folder`] | the kinds: Agoric's flight recorder, boxes, slogs, a recorder's folder |
+//! | [`source`], [`source_kind`] | opens any kind of recording, and reads its lines and what is missing between them |
+//! | [`agoric_ring`], [`blackbox`], [`slog_file`], [`folder`] | the kinds of recordings: Agoric's flight recorder, boxes, slogs, a recorder's folder |
 //! | [`fingerprint`] | the digests of a recording without its data |
-//! | [`carrier`] | takes an entry out of what a log shipper wrapped around it |
-//! | [`Attributor`], [`selection`] | says to which block and crank a line belongs; picks lines by that |
+//! | [`carrier`] | extracts an entry from what a log shipper wrapped around it |
+//! | [`Attributor`], [`selection`] | finds the block and crank of a line; selects lines by them |
 //! | [`block_index`], [`execution`], [`source_summary`] | what the blocks of a recording hold |
-//! | [`verify`](mod@verify) | looks for damage |
+//! | [`verify`](mod@verify) | searches for damage |
 //!
 //! Comparing:
 //!
@@ -59,8 +59,8 @@
 //! |---|---|
 //! | [`vocabulary`], [`values`] | what an entry means to a comparison; entries by their values |
 //! | [`trace`] | a recording as blocks of steps, each with a digest |
-//! | [`compare`] | finds the first step at which two recordings part, and the class of the fault |
-//! | [`report`] | puts what was found into words: text, JSON, a page; and incidents |
+//! | [`compare`] | finds the first step at which two recordings diverge, and the class of the fault |
+//! | [`report`] | puts the result into words: text, JSON, a page; and incidents |
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod agoric_ring;

@@ -12,7 +12,8 @@ use crate::attribution::{Attribution, Attributor};
 use crate::carrier::Origin;
 use crate::source::{Blocks, Hole, Line};
 
-/// Limit of the lines that are held until the block is known that they prepare.
+/// Limit of the lines that are held until the block is known that they prepare. If there are
+/// more, those held so far count for no block, and so not for its HASH either.
 const HELD: usize = 1024;
 
 /// What is selected; everything, if no field is set.

@@ -381,7 +381,7 @@ pub trait TraceSink {
     /// in the slog, from 1.
     fn line(&mut self, _ordinal: u64, _unit: usize, _line: &[u8], _number: u64) {}
     /// Says what happened to all that was executed before the next line.
-    fn durability(&mut self, _turn: Durability) {}
+    fn durability(&mut self, _durability: Durability) {}
     /// Takes any slog line, before `line` takes it if it is canonical.
     fn any_line(&mut self, _line: &[u8], _number: u64) {}
 }

@@ -16,6 +16,7 @@ use crate::source::{Blocks, Source};
 pub(super) struct Dispute {
     /// Heights at which a source says that it diverged, and whether only its LastResultsHash did.
     diverged: Vec<(u64, bool)>,
+    /// AppHashes by side and height. At a height with several attempts, the last attempt's.
     hashes: [BTreeMap<u64, AppHash>; 2],
 }
 

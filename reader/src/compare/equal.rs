@@ -112,7 +112,8 @@ fn inconsistent(comparison: &Comparison) -> Option<Undecided> {
 }
 
 /// The lowest height that a side does not have whole, in the middle of what is equal
-/// otherwise. The result does not depend on which source was named first.
+/// otherwise. The result does not depend on which source was named first. A height without an
+/// end is found only among the first ten thousand that both have, because `rows` ends there.
 fn not_covered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Undecided> {
     let gone = |height: &u64| gone.is_some_and(|gone| gone.contains(height));
     let within = |side: &Coverage, height: &u64| {

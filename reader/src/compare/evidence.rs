@@ -51,7 +51,8 @@ pub struct Evidence {
     pub input: Option<String>,
     /// The part of the block that holds the unit.
     pub part: StepPart,
-    /// Some entries were not kept, because of the limit.
+    /// Some entries were not kept, because of the limit. Shorter entries behind them may have
+    /// been kept, so `unit` may have a gap.
     pub cut: bool,
     /// Vats that were loaded before the step, each with the line number of its last load.
     pub vat_loads: Vec<(String, u64)>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-/// A source, and how to tell of it.
+/// The arguments: a source, and how to read and print it.
 #[derive(Args, Debug)]
 pub struct SourceArgs {
     /// A box, ring, folder, flight-recorder.bin or slog; - reads standard input.
