@@ -12,7 +12,7 @@ use super::recording::{Reading, Recording};
 use crate::source::Blocks;
 
 /// Limit of the height runs of one source that are compared if its node went back: the last
-/// ones.
+/// ones. A difference in an earlier run is not found.
 const RUNS_LIMIT: usize = 4;
 
 /// Two traces, and the entries where they part.

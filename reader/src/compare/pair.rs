@@ -77,7 +77,7 @@ pub struct Coverage {
     pub heights: Option<(u64, u64)>,
     /// It has the beginning of its first height.
     pub begins_whole: bool,
-    /// Number of heights that were compared: one execution counts for each.
+    /// Number of executions that count: one for each height of the source.
     pub blocks: u64,
     /// Heights without a whole execution; at most ten thousand.
     pub incomplete: Vec<u64>,
