@@ -39,7 +39,7 @@ use crate::owner_only;
 use crate::recorder_dir::RecorderDir;
 
 pub use block::ArchivedBlock;
-pub use thread::{Archiving, Plan, part_of};
+pub use thread::{Archiver, Archiving, Plan, part_of};
 
 /// The folder of an archive.
 pub struct Archive {

@@ -111,7 +111,7 @@ fn start(archive: Archive, plan: Plan, voice: Speaker) -> io::Result<SyncSender<
     let (wake, woken) = sync_channel(1);
     let work = move || {
         let _ = rustix::process::setpriority_process(None, NICE);
-        let mut worker = Worker::new(archive, plan, voice);
+        let mut worker = Archiver::new(archive, plan, voice);
         worker.begin();
         loop {
             match woken.recv_timeout(LOOK) {
@@ -128,7 +128,8 @@ fn start(archive: Archive, plan: Plan, voice: Speaker) -> io::Result<SyncSender<
     host_threads::spawn(thread, work).map(|_| wake)
 }
 
-struct Worker {
+/// What the thread does each time it is woken, for whoever has a thread of their own.
+pub struct Archiver {
     archive: Archive,
     plan: Plan,
     voice: Speaker,
@@ -143,10 +144,11 @@ struct Worker {
     told: Vec<String>,
 }
 
-impl Worker {
-    fn new(archive: Archive, plan: Plan, voice: Speaker) -> Worker {
+impl Archiver {
+    /// Nothing is archived yet.
+    pub fn new(archive: Archive, plan: Plan, voice: Speaker) -> Archiver {
         let host = machine::fingerprint(plan.node_program.as_deref());
-        Worker {
+        Archiver {
             archive,
             plan,
             voice,
@@ -160,7 +162,7 @@ impl Worker {
 
     /// Archives what the renamed rings still hold, then what the last session
     /// left in this one.
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         if let Err(error) = self.take_lock() {
             return self.tell(vec![error]);
         }
@@ -184,7 +186,8 @@ impl Worker {
         now() != self.hour
     }
 
-    fn work(&mut self) {
+    /// Archives what was released since, and joins the hours that are over. Trouble is told.
+    pub fn work(&mut self) {
         self.hour = now();
         let trouble = self.try_work().unwrap_or_else(|error| vec![error]);
         self.tell(trouble);
