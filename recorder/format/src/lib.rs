@@ -89,6 +89,8 @@ pub mod mark;
 mod name_error;
 mod read_at;
 pub mod ring;
+#[doc(hidden)]
+pub mod simulated;
 mod stream;
 
 pub use app_hash::{AppHash, Digest, RingId};

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use haltbox_format::simulated::stored;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::libc;
 
@@ -233,6 +234,7 @@ impl Map {
                 bytes.len(),
             );
         }
+        stored();
         true
     }
 
@@ -271,9 +273,12 @@ impl Map {
                 std::ptr::copy_nonoverlapping(prefix.as_ptr(), body, prefix.len());
             }
             std::ptr::copy_nonoverlapping(payload.as_ptr(), body.add(prefix.len()), payload.len());
+            stored();
             record.cast::<u64>().write(sequence.to_le());
+            stored();
             AtomicU64::from_ptr(record.add(8).cast()).store(commit.to_le(), Ordering::Release);
         }
+        stored();
         true
     }
 
@@ -320,6 +325,7 @@ impl Map {
         // which this word is not.
         let target = unsafe { AtomicU64::from_ptr(self.pages.raw.as_mut_ptr().add(offset).cast()) };
         target.store(word.to_le(), Ordering::Release);
+        stored();
         true
     }
 }
