@@ -144,9 +144,11 @@ impl Block {
     }
 
     /// Whether the marks say that its execution is recorded from the first entry to the
-    /// last. They do not say whether the records still exist.
+    /// last. They do not say whether the records still exist. An end that comes after
+    /// another block began, or the process started, does not end what belongs to it.
     pub fn is_complete(&self) -> bool {
-        self.whole && self.end.is_some() && self.ended.has(Stream::Slog)
+        let is_own = |end: Position| self.until.is_none_or(|until| end.main <= until.main);
+        self.whole && self.end.is_some_and(is_own) && self.ended.has(Stream::Slog)
     }
 
     /// Whether something is wrong with it, with or without a box.

@@ -815,6 +815,20 @@ fn cranks_are_counted_with_the_attempt_they_ran_in() {
     assert_eq!(told, 6, "a hash outside every block is kept as well");
 }
 
+/// The entries between belong to another block: a HASH of the rest would be of half of it.
+#[test]
+fn an_end_behind_the_beginning_of_another_block_completes_nothing() {
+    for between in ["begin 6; exec; end 6", "start"] {
+        let mut tape = Tape::default();
+        play(&mut tape, "start; begin 5; exec");
+        play(&mut tape, between);
+        play(&mut tape, "end 5");
+        let late = tape.life.latest(5).unwrap();
+        assert!(late.end.is_some() && late.whole, "{between}");
+        assert!(!late.is_complete(), "{between}");
+    }
+}
+
 #[test]
 fn a_release_told_of_a_diverged_block_does_not_let_go_of_it() {
     let mut tape = Tape::default();
