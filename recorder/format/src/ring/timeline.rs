@@ -258,7 +258,11 @@ impl<'a> Timeline<'a> {
     /// The lane to read next. Marks come as soon as everything before their stamp was
     /// returned. Local records come before the main record whose counter they carry.
     fn turn(&mut self) -> io::Result<Option<Lane>> {
-        let main_done = self.main.peek()?.is_none();
+        let (main_done, main_at) = match self.main.peek()? {
+            // The rest of a record whose beginning was evicted is passed over in silence.
+            Some(Found::Record(record)) => (false, self.reached.main.max(record.counter)),
+            other => (other.is_none(), self.reached.main),
+        };
         let local_at = self.local.peek()?.map(|found| match found {
             Found::Record(record) => carried_main(record.payload),
             _ => 0,
@@ -268,12 +272,12 @@ impl<'a> Timeline<'a> {
             _ => Position::default(),
         });
         let due = |at: Position| {
-            (main_done || at.main <= self.reached.main)
+            (main_done || at.main <= main_at)
                 && (local_at.is_none() || at.local <= self.reached.local)
         };
         Ok(match (marks_at, local_at) {
             (Some(at), _) if due(at) => Some(Lane::Spine),
-            (_, Some(at)) if main_done || at <= self.reached.main => Some(Lane::Local),
+            (_, Some(at)) if main_done || at <= main_at => Some(Lane::Local),
             _ if !main_done => Some(Lane::Main),
             (Some(_), _) => Some(Lane::Spine),
             _ => None,
