@@ -7,6 +7,7 @@
 
 mod boxes_of_others;
 mod resuming;
+mod told_elsewhere;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
     SourceMark, Stamp, Tail, encode_mark, encode_stamp,
 };
-use haltbox_format::ring::{CutHeader, Entry, Flags, Hole, Line, RingView, Timeline};
+use haltbox_format::ring::{CutHeader, Entry, Flags, Hole, HoleKind, Line, RingView, Timeline};
 use haltbox_format::{Digest, Lane, Stream};
 use haltbox_model::Event;
 use haltbox_model::history::History;
@@ -199,6 +200,10 @@ impl Recorder {
         let history = History::read(&handle, &view).map_err(io_error)?;
         let mut writer = writer;
         writer.go_on_behind(history.last.at);
+        if !history.closed {
+            let told = told_elsewhere::by_local_records(&handle, &view).map_err(io_error)?;
+            writer.go_on_behind(told.max(told_elsewhere::by_archive(path, &view)));
+        }
         let (sources, uncertain) =
             resume_points(&handle, &view, &history, &machine::boot()).map_err(io_error)?;
         let resumed = view.lane(Lane::Spine).next_counter() > 0;
@@ -246,6 +251,8 @@ impl Recorder {
         let profile = Arc::clone(&self.config.profile);
         let mut timeline =
             Timeline::lines_after(&file, view, history.marked(), begin.unwrap_or(marked));
+        let mut reached = marked;
+        let mut begins = Some(begin.unwrap_or(marked));
         while let Some(entry) = timeline.next()? {
             let line = match entry {
                 Entry::Line(line) => line,
@@ -253,11 +260,15 @@ impl Recorder {
                 // Records are missing here. What follows may be the middle of a
                 // block.
                 Entry::Hole(hole) => {
-                    self.missed(&hole);
+                    self.missed(&hole, &mut reached);
                     continue;
                 }
             };
-            let (before, after) = around(&line, marked);
+            if let Some(from) = begins.take_if(|_| line.lane == Lane::Main) {
+                self.missed_before(view, from, &mut reached);
+            }
+            let (before, after) = around(&line, reached);
+            reached = reached.max(after);
             let understood = marked.is_behind(line.lane, line.counter);
             match (line.stream, &profile.slog) {
                 (Stream::Slog, Some(rules)) => {
@@ -273,9 +284,24 @@ impl Recorder {
         Ok(())
     }
 
-    fn missed(&mut self, hole: &Hole) {
+    /// Where the lane begins behind what is read again, nobody knows what stood between.
+    fn missed_before(&mut self, view: &RingView, from: Position, reached: &mut Position) {
+        let first = view.lane(Lane::Main).first_counter();
+        if let Some(first) = first.filter(|first| *first > from.main) {
+            let hole = Hole {
+                lane: Lane::Main,
+                from: from.main,
+                to: first - 1,
+                why: HoleKind::Missing,
+            };
+            self.missed(&hole, reached);
+        }
+    }
+
+    fn missed(&mut self, hole: &Hole, reached: &mut Position) {
         if hole.lane == Lane::Main {
-            self.decide(Mark::Loss(Loss {
+            reached.main = reached.main.max(hole.to + 1);
+            let loss = Mark::Loss(Loss {
                 lane: Lane::Main,
                 stream: None,
                 records: 0,
@@ -286,7 +312,9 @@ impl Recorder {
                     from: hole.to + 1,
                     until: hole.to + 1,
                 }),
-            }));
+            });
+            self.life.apply(&loss, *reached);
+            self.publish_at(*reached, &[loss]);
         }
     }
 
@@ -421,7 +449,7 @@ impl Recorder {
         for event in entry.events() {
             marks.extend(self.life.on(&event, Stream::Slog, before, after));
         }
-        self.publish(&marks);
+        self.publish_at(after, &marks);
     }
 
     fn understand_node(&mut self, bytes: &[u8], complete: bool, before: Position, after: Position) {
@@ -447,7 +475,7 @@ impl Recorder {
             news.extend(News::of_event(event, &self.life));
         });
         self.news.extend(news);
-        self.publish(&marks);
+        self.publish_at(after, &marks);
     }
 
     /// Ends an event of the node's log that waits for more lines.
@@ -820,12 +848,19 @@ impl Recorder {
         self.decide(Mark::Loss(loss));
     }
 
-    /// Writes marks as one spine record. The caller has applied them already.
+    /// Writes marks as one spine record, behind everything that is recorded. The caller has
+    /// applied them already.
     fn publish(&mut self, marks: &[Mark]) {
+        self.publish_at(self.position(), marks);
+    }
+
+    /// The same, behind the entry that caused them: where that is read again, others may
+    /// follow it already, which are no part of the block that it ends.
+    fn publish_at(&mut self, at: Position, marks: &[Mark]) {
         if marks.is_empty() {
             return;
         }
-        let appended = self.append_marks(marks);
+        let appended = self.append_marks(at, marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {
             // A checkpoint makes each segment of the spine readable without the
             // segments before it. It includes how far the sources were read, so
@@ -836,7 +871,7 @@ impl Recorder {
                 session: Some(self.session.clone()),
                 ..self.life.checkpoint()
             };
-            self.append_marks(&[Mark::Checkpoint(checkpoint)]);
+            self.append_marks(at, &[Mark::Checkpoint(checkpoint)]);
             self.life.forget(BLOCKS_KEPT);
         }
         if marks.iter().any(changes_protection) {
@@ -845,12 +880,12 @@ impl Recorder {
         self.news.extend(marks.iter().filter_map(News::of_mark));
     }
 
-    fn append_marks(&mut self, marks: &[Mark]) -> Appended {
+    fn append_marks(&mut self, at: Position, marks: &[Mark]) -> Appended {
         let mut group = std::mem::take(&mut self.group);
         group.clear();
         encode_stamp(
             &Stamp {
-                at: self.position(),
+                at,
                 time_ms: clock::now_ms(),
             },
             &mut group,

@@ -17,6 +17,15 @@ pub struct Position {
 }
 
 impl Position {
+    /// Behind what stands before either.
+    #[must_use]
+    pub fn max(self, other: Position) -> Position {
+        Position {
+            main: self.main.max(other.main),
+            local: self.local.max(other.local),
+        }
+    }
+
     /// Whether record `counter` of `lane` stands before this position. Spine counters
     /// have no place in a position; callers never ask for them.
     pub fn is_behind(&self, lane: Lane, counter: u64) -> bool {
