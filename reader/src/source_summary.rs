@@ -74,6 +74,9 @@ pub struct Row {
     /// Another JSON writer rewrote its lines.
     #[serde(skip)]
     pub rewritten: bool,
+    /// Its beginning is recorded.
+    #[serde(skip)]
+    begun: bool,
     /// Its end is recorded.
     #[serde(skip)]
     pub ended: bool,
@@ -330,6 +333,7 @@ impl Row {
             network_app_hash: None,
             why: None,
             hash: None,
+            begun: false,
             ended: false,
             execution: Some(Execution::new(attempt.height, profile)),
         }
@@ -351,7 +355,9 @@ impl Row {
             Some(Column::Ops) => self.operations += 1,
             _ => {}
         }
-        if let Some(execution) = &mut self.execution {
+        // What is the node's own counts for no HASH, whole or not.
+        let counts = line.whole || line.lane != Lane::Local;
+        if let Some(execution) = self.execution.as_mut().filter(|_| counts) {
             execution.line(line.as_it_stands(), line.whole, line.origin);
         }
         for event in rules.read(line.bytes).events() {
@@ -366,7 +372,9 @@ impl Row {
                     self.last_crank = Some(number);
                     self.activityhash = Some(activityhash);
                 }
-                Event::End { height } if height == self.height => {
+                Event::Begin { height, .. } if height == self.height => self.begun = true,
+                // What comes before its begin ended another execution.
+                Event::End { height } if height == self.height && self.begun => {
                     self.ended = true;
                     self.execution.iter_mut().for_each(Execution::end);
                 }
