@@ -1,0 +1,123 @@
+//! `haltbox-sim --seed N --steps M --rounds K`
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use haltbox_sim::bugs;
+use haltbox_sim::op::Op;
+use haltbox_sim::round::{Failure, play_ops, play_round, seed_of, shorten};
+
+/// Plays rounds of a simulated recorder against a model.
+#[derive(Parser)]
+struct Arguments {
+    /// What everything follows from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Operations of a round.
+    #[arg(long, default_value_t = 1000)]
+    steps: u64,
+    /// Rounds.
+    #[arg(long, default_value_t = 100)]
+    rounds: u64,
+    /// End after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Look for this bug, or for all, until each is found.
+    #[arg(long)]
+    bug: Option<String>,
+    /// Play the operations in this file, one a line, instead of generated ones.
+    #[arg(long)]
+    list: Option<std::path::PathBuf>,
+    /// How often a failing round is tried with fewer operations.
+    #[arg(long, default_value_t = 400)]
+    tries: u32,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    haltbox_sim::system::keep_memory();
+    if let Some(list) = &arguments.list {
+        return play_list(arguments.seed, list);
+    }
+    if let Some(name) = &arguments.bug {
+        return hunt_all(&arguments, name);
+    }
+    let begun = Instant::now();
+    let (mut steps, mut rounds) = (0, 0);
+    for round in 0..arguments.rounds {
+        let seed = seed_of(arguments.seed, round);
+        match play_round(seed, arguments.steps, None) {
+            Ok(done) => steps += done,
+            Err(failure) => {
+                tell(&failure, &shorten(&failure, None, arguments.tries));
+                return ExitCode::FAILURE;
+            }
+        }
+        rounds += 1;
+        let is_over = |seconds| begun.elapsed().as_secs() >= seconds;
+        if arguments.seconds.is_some_and(is_over) {
+            break;
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "seed {}: {rounds} rounds, {steps} steps in {seconds:.1} s, {:.0} steps a second",
+        arguments.seed,
+        steps as f64 / seconds
+    );
+    ExitCode::SUCCESS
+}
+
+fn play_list(seed: u64, list: &std::path::Path) -> ExitCode {
+    let text = std::fs::read_to_string(list).expect("the list can be read");
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let ops: Result<Vec<Op>, String> = lines.map(str::parse).collect();
+    match play_ops(seed, &ops.expect("operations"), None) {
+        Ok(steps) => println!("{steps} operations, nothing is wrong"),
+        Err(failure) => {
+            println!("operation {}: {}", failure.at, failure.what);
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// A table of bugs, and what it took to find them.
+fn hunt_all(arguments: &Arguments, name: &str) -> ExitCode {
+    let mut missed = 0;
+    for bug in bugs::ALL {
+        if name != "all" && name != format!("{bug:?}") {
+            continue;
+        }
+        let found = bugs::hunt(bug, arguments.seed, arguments.rounds, arguments.steps);
+        match found {
+            Some((steps, failure)) => {
+                let what: String = failure.what.chars().take(120).collect();
+                println!("{bug:?} | {steps} | {} | {what}", failure.seed);
+            }
+            None => {
+                missed += 1;
+                println!("{bug:?} | NOT FOUND in {} rounds", arguments.rounds);
+            }
+        }
+    }
+    ExitCode::from(u8::from(missed > 0))
+}
+
+fn tell(failure: &Failure, short: &Failure) {
+    println!(
+        "seed {} fails at operation {} of {}: {}",
+        failure.seed,
+        failure.at,
+        failure.ops.len(),
+        failure.what
+    );
+    println!("with {} operations: {}", short.ops.len(), short.what);
+    short.ops.iter().for_each(|op| println!("  {op}"));
+    println!(
+        "again: haltbox-sim --seed {} --rounds 1 --steps {}",
+        failure.seed,
+        failure.ops.len()
+    );
+}
