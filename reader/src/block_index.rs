@@ -50,7 +50,9 @@ impl From<&Block> for IndexedBlock {
             app_hash: block.app_hash,
             network: block.network,
             why: block.why.clone(),
-            whole: block.is_complete(),
+            // A block that was saved runs again empty, and what was sent again may begin
+            // behind the block's own first entry: neither is an execution of it.
+            whole: block.is_complete() && block.executed && !block.early,
             promised: None,
             lines: None,
         }

@@ -9,7 +9,7 @@ use haltbox_model::{BlockHasher, Profile};
 use crate::block_index::IndexedBlock;
 use crate::carrier::Origin;
 use crate::repeats::{Repeats, ResentLines};
-use crate::vocabulary::{self, Entry, EntryOrder, Vocabulary};
+use crate::vocabulary::{self, Entry, EntryOrder, Vocabulary, entry};
 
 /// One execution, read line by line.
 #[derive(Clone, Debug)]
@@ -79,7 +79,9 @@ impl Execution {
         self.altered |= match origin {
             Origin::Recorded => false,
             Origin::Text => {
-                self.repeats.is_repeat(line)
+                // What a kill tore, and the next process wrote on behind, is no entry.
+                entry::is_torn(line)
+                    | self.repeats.is_repeat(line)
                     | self.resent_lines.is_resent(line, false)
                     | self
                         .entry_order

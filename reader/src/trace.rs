@@ -220,7 +220,7 @@ impl BlockTrace {
     /// own end proves it. If a commit or the next height follows without an end, entries are
     /// missing, and the decided block may be among them.
     pub fn is_undecided(&self) -> bool {
-        self.proposed && !self.ended
+        self.proposed && !(self.ended && self.holes.is_empty())
     }
 
     /// Number of whole units from the first one on, without a gap. Units behind them are not

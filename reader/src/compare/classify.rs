@@ -136,7 +136,17 @@ impl ClassifyInput<'_> {
     pub fn is_equal_by_value(&self) -> bool {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let other = a.iter().zip(b).find(|(x, y)| !self.same(x, y));
-        other.is_some_and(|(x, y)| self.same_by_value(x, y))
+        other.is_some_and(|(x, y)| self.same_by_value(x, y) || self.is_same_step(x, y))
+    }
+
+    /// The own numbers of a host's steps are not compared: a side that records less of them
+    /// counts otherwise.
+    fn is_same_step(&self, a: &Entry, b: &Entry) -> bool {
+        let [one, other] = [a, b].map(|entry| {
+            let value = values::normal(&self.canonical(&entry.line)).into_owned();
+            self.vocabulary.without_own_numbers(&value)
+        });
+        self.vocabulary.step_tracker().is_some() && one == other
     }
 
     /// Whether some entry that both sides have of this crank differs. Used where one side does not

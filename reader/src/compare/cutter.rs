@@ -3,7 +3,7 @@
 use std::io;
 
 use blake3::Hasher;
-use haltbox_format::{Lane, Stream};
+use haltbox_format::{AppHash, Lane, Stream};
 use haltbox_model::{Event, InputRules, Profile, SlogRules, json};
 
 use super::attempts::Attempts;
@@ -69,6 +69,8 @@ pub struct Cutter<'a> {
     roots: Roots,
     /// An execution that ended and waits. The following lines may give its AppHash, or discard it.
     ended: Option<BlockTrace>,
+    /// The AppHash of a block that ends behind another one's beginning.
+    hash_behind: Option<AppHash>,
     batch: Vec<u8>,
 }
 
@@ -172,6 +174,7 @@ impl<'a> Cutter<'a> {
             step_tracker: recording.vocabulary.step_tracker(),
             roots: Roots::default(),
             ended: None,
+            hash_behind: None,
             batch: Vec::new(),
         }
     }
@@ -197,6 +200,13 @@ impl<'a> Cutter<'a> {
             return true;
         }
         // A different JSON writer may have formatted heights and numbers differently.
+        if entry::is_torn(line.bytes) {
+            self.hole(
+                "an entry is cut off, and another one begins on its line",
+                sink,
+            );
+            return true;
+        }
         let plain = self.open_block.is_some() && line.wrapped.is_none();
         let as_sent = plain.then(|| self.rules.told(line.bytes));
         let bytes = as_sent.as_deref().unwrap_or(line.bytes);
@@ -318,7 +328,10 @@ impl<'a> Cutter<'a> {
                         activityhash: Some(activityhash),
                     });
                 }
-                Event::LocalHash { app_hash, .. } => self.open.app_hash = Some(app_hash),
+                Event::LocalHash { height, app_hash } => match self.height {
+                    Some(open) if open != height => self.hash_behind = Some(app_hash),
+                    _ => self.open.app_hash = Some(app_hash),
+                },
                 other => self.settle(other, sink),
             }
         }
@@ -493,7 +506,8 @@ impl<'a> Cutter<'a> {
         {
             self.ended = None;
         }
-        if self.open.begun && self.height == Some(height) {
+        // Of what has no beginning here, the recording begins inside it.
+        if !self.open.begun || self.height == Some(height) {
             self.close_crank(None);
             self.forget_open();
         }
@@ -564,7 +578,9 @@ impl<'a> Cutter<'a> {
             self.height.get_or_insert(height);
             return more;
         }
-        if !self.open.begun && self.ordinal == 0 {
+        if !self.open.begun && !self.open.holes.is_empty() && !self.open.units.is_empty() {
+            self.begins_behind_a_gap();
+        } else if !self.open.begun && self.ordinal == 0 {
             self.begins_behind_rest(sink);
         }
         let again = self.open.begun && !std::mem::take(&mut self.bootstrapped);
@@ -611,6 +627,12 @@ impl<'a> Cutter<'a> {
     }
 
     /// Drops the open execution without passing it on. Its lines get an ordinal of their own.
+    fn begins_behind_a_gap(&mut self) {
+        self.close_crank(None);
+        self.forget_open();
+        self.open.holes.push(0);
+    }
+
     fn forget_open(&mut self) {
         self.ordinal += u64::from(!self.open.units.is_empty());
         self.open = BlockTrace::default();
@@ -839,6 +861,9 @@ impl<'a> Cutter<'a> {
         if self.open.begun && self.height.is_some_and(|open| open != height) {
             self.pass_on_open(sink);
         }
+        if let Some(app_hash) = self.hash_behind.take() {
+            self.open.app_hash = Some(app_hash);
+        }
         self.height = Some(height);
         self.open.ended = true;
         self.durable.end(height);
@@ -855,8 +880,9 @@ impl<'a> Cutter<'a> {
         }
         let mut block = std::mem::take(&mut self.open);
         // The entry that would mark it as a proposal is missing, so it may be one.
-        let inputs_missing = self.step_tracker.is_some() && self.second != Second::Seen;
-        block.proposed |= inputs_missing && block.begun && !block.ended;
+        let untold = self.step_tracker.is_some() && self.second != Second::Seen;
+        let torn = !block.ended || !block.holes.is_empty();
+        block.proposed |= untold && block.begun && torn;
         let Some(height) = self.height.take() else {
             return true;
         };

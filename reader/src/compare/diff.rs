@@ -365,3 +365,6 @@ fn disorder(comparison: &Comparison) -> Option<Caveat> {
     let why = why.cloned();
     Some(Caveat::Disorder { who, why })
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub(super) fn conclude(
         return Conclusion::Activity(ActivityDivergence { at, means });
     }
     let gone = judgements.map(|judgements| &judgements.gone);
-    if let Some(undecided) = undecided(comparison, gone) {
+    if let Some(undecided) = undecided(comparison, gone).filter(|of| !is_led(of, comparison)) {
         return Conclusion::Undecided(undecided);
     }
     if let Some(dissent) = judgements.and_then(|judgements| judgements.doubtful.clone()) {
@@ -81,6 +81,14 @@ fn undecided(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Un
 }
 
 /// Describes senders that drop entries.
+fn is_led(undecided: &Undecided, comparison: &Comparison) -> bool {
+    let other = comparison.other_app_hash.filter(|other| other.whole);
+    let Undecided::NotCovered { height, .. } = undecided else {
+        return false;
+    };
+    other.is_some_and(|other| other.height < *height)
+}
+
 fn dropped(comparison: &Comparison) -> Undecided {
     let drops = comparison.sides.each_ref();
     let in_part = |row: &&HeightRow| row.agreement == Agreement::Partial;

@@ -476,6 +476,8 @@ pub fn compare(
                 comparison.other_block(&a, &b);
             } else if let Some(sides) = undecided(&a, &b).filter(|_| other) {
                 comparison.other_proposal(&a, &b, sides);
+            } else if let Some(side) = saved_before(&a, &b) {
+                comparison.only_saved(&a, &b, side);
             } else {
                 comparison.block(a, b, known);
             }
@@ -588,6 +590,16 @@ impl Comparison {
     }
 
     /// Adds the row of a height whose blocks cannot be compared.
+    fn only_saved(&mut self, a: &BlockTrace, b: &BlockTrace, side: Side) {
+        let incomplete = &mut self.sides[side.index()].incomplete;
+        if incomplete.len() < LIST_LIMIT && incomplete.last() != Some(&a.height) {
+            incomplete.push(a.height);
+        }
+        if self.rows.len() < LIST_LIMIT {
+            self.incomparable(a, b);
+        }
+    }
+
     fn incomparable(&mut self, a: &BlockTrace, b: &BlockTrace) {
         self.rows.push(HeightRow {
             height: a.height,
@@ -797,6 +809,15 @@ fn undecided(a: &BlockTrace, b: &BlockTrace) -> Option<Vec<Side>> {
 }
 
 /// Whether these are different blocks: their first entries differ, or their inputs do.
+fn saved_before(a: &BlockTrace, b: &BlockTrace) -> Option<Side> {
+    let is_empty = |trace: &BlockTrace| trace.begun && trace.ended && !trace.ran();
+    match (is_empty(a), is_empty(b)) {
+        (true, false) => b.ran().then_some(Side::A),
+        (false, true) => a.ran().then_some(Side::B),
+        _ => None,
+    }
+}
+
 fn is_other_block(a: &BlockTrace, b: &BlockTrace) -> bool {
     let narrow = a.narrow || b.narrow;
     let first = a.units.first().zip(b.units.first());

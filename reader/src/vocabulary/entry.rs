@@ -71,6 +71,14 @@ pub fn opens_as_written(line: &[u8]) -> bool {
 }
 
 /// Whether no space is behind its type. Other JSON writers put one there.
+pub fn is_torn(line: &[u8]) -> bool {
+    let inside = line.get(1..).unwrap_or_default();
+    let mut found = memchr::memmem::find_iter(inside, b"{\"type\":\"").peekable();
+    let is_cut = || json::members(line).any(|member| member.is_err());
+    found.peek().is_some()
+        && (found.any(|at| !matches!(line.get(at), Some(b':' | b'[' | b',' | b' '))) || is_cut())
+}
+
 pub fn is_compact(line: &[u8]) -> bool {
     let mut rest = line.strip_prefix(b"{\"type\":\"").unwrap_or_default();
     let end = memchr::memchr(b'"', rest).unwrap_or(rest.len());

@@ -123,7 +123,10 @@ impl EntryOrder for OfKernel {
             Role::Input | Role::Trigger => self.outside("an input from outside the kernel is"),
             Role::CrankStart => self.crank_begins(entry),
             Role::End => self.block_ends(line),
-            Role::Other | Role::Snapshot => self.of_crank(entry),
+            Role::Other | Role::Snapshot => {
+                let other = self.of_another_block(entry);
+                other.or_else(|| self.of_crank(entry))
+            }
             _ => self.step(entry),
         };
         self.prepares |= !self.seen && role == Role::Input;
@@ -250,6 +253,13 @@ impl OfKernel {
             ..OfKernel::behind()
         };
         fault
+    }
+
+    /// What was sent again may be one entry alone, and of the block before.
+    fn of_another_block(&self, entry: Entry<'_>) -> Option<Fault> {
+        let (name, _) = entry.written?;
+        let is_of_block = name.starts_with(b"cosmic-swingset-");
+        is_of_block.then(|| self.other_height(entry.line))?
     }
 
     fn other_height(&self, line: &[u8]) -> Option<Fault> {

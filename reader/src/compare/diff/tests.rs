@@ -1,0 +1,162 @@
+//! What honest nodes record that once got one of them accused, and what once got a name.
+
+use haltbox_model::Profile;
+
+use super::diff;
+use crate::compare::recording::Recording;
+use crate::{SourceSummary, open};
+
+/// A recording of these lines, read by a builtin profile.
+fn recording(folder: &tempfile::TempDir, name: &str, profile: &str, lines: &[&str]) -> Recording {
+    let path = folder.path().join(name);
+    std::fs::write(&path, lines.join("\n") + "\n").expect("a slog");
+    let source = open(&path).expect("a source");
+    Recording::new(path, source, Profile::builtin(profile).expect("a profile"))
+}
+
+fn verdict(profile: &str, a: &[&str], b: &[&str]) -> &'static str {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b] = [("a", a), ("b", b)].map(|(name, lines)| recording(&folder, name, profile, lines));
+    let [one, other] = [diff(&a, &b), diff(&b, &a)];
+    let one = one.expect("an answer").verdict();
+    assert_eq!(other.expect("an answer").verdict(), one, "turned round");
+    one.name()
+}
+
+fn names(profile: &str, lines: &[&str]) -> Vec<bool> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = recording(&folder, "a", profile, lines);
+    let survey = SourceSummary::of(&recording.source, &recording.profile).expect("blocks");
+    survey.blocks.iter().map(|row| row.complete).collect()
+}
+
+const START: &str = r#"{"type":"kernel-init-start","time":1.5,"monotime":0.25}"#;
+const BEGIN: &str = r#"{"type":"cosmic-swingset-begin-block","blockHeight":7,"blockTime":42,"time":2.5,"monotime":1.25}"#;
+const EMPTY: &str = r#"{"type":"cosmic-swingset-end-block-start","blockHeight":7,"blockTime":42,"time":2.5,"monotime":2.25}"#;
+const RUN: &str = r#"{"type":"cosmic-swingset-run-start","blockHeight":7,"runNum":0,"phase":"leftover","time":2.5,"monotime":3.25}"#;
+const RAN: &str = r#"{"type":"cosmic-swingset-run-finish","blockHeight":7,"runNum":0,"phase":"leftover","time":2.5,"monotime":4.25}"#;
+const END: &str = r#"{"type":"cosmic-swingset-end-block-finish","blockHeight":7,"blockTime":42,"time":2.5,"monotime":5.25}"#;
+const SAVED: &str = r#"{"type":"cosmic-swingset-commit-block-finish","blockHeight":7,"blockTime":42,"time":2.5,"monotime":6.25}"#;
+
+/// The execution itself went by age: of it nothing is known.
+#[test]
+fn a_block_that_ran_again_empty_is_not_compared_with_its_execution() {
+    let whole = [START, BEGIN, EMPTY, RUN, RAN, END, SAVED];
+    let empty = [START, BEGIN, EMPTY, END, SAVED];
+    assert_eq!(verdict("agoric", &whole, &empty), "evidence insufficient");
+    assert_eq!(verdict("agoric", &whole, &whole[1..]), "identical");
+    assert_eq!(names("agoric", &whole), [true]);
+    assert_eq!(names("agoric", &empty), [false]);
+}
+
+/// A log shipper sent a part of a block again that begins behind the block's own first
+/// entry.
+#[test]
+fn a_part_that_was_sent_again_has_no_name() {
+    let twice = [
+        START, BEGIN, EMPTY, RUN, RAN, END, SAVED, RUN, RAN, END, SAVED,
+    ];
+    assert_eq!(names("agoric", &twice), [true, false]);
+}
+
+const PROPOSAL: [&str; 3] = [
+    r#"{"type":"begin-block","height":7,"time":"41.0","input":"0b"}"#,
+    r#"{"type":"step-input","txs":0,"local":{"proposal":true}}"#,
+    r#"{"type":"op-write","op":0,"store":"bank","key":"01","bytes":1,"value":"0c"}"#,
+];
+const ABORT: &str = r#"{"type":"abort-block","height":7}"#;
+const DECIDED: [&str; 5] = [
+    r#"{"type":"begin-block","height":7,"time":"42.0","input":"0a"}"#,
+    r#"{"type":"step-input","txs":0,"local":{"proposal":true}}"#,
+    r#"{"type":"op-write","op":0,"store":"bank","key":"01","bytes":1,"value":"0a"}"#,
+    r#"{"type":"end-block","height":7,"appHash":"AA"}"#,
+    r#"{"type":"commit-block","height":7,"appHash":"AA"}"#,
+];
+
+/// The recording begins inside an execution that was thrown away.
+#[test]
+fn what_is_left_of_an_aborted_execution_is_not_the_next_ones() {
+    let cut = [&PROPOSAL[2..], &[ABORT], &DECIDED].concat();
+    assert_eq!(verdict("host", &DECIDED, &cut), "identical");
+}
+
+/// The end behind a gap may be that of the block that was decided.
+#[test]
+fn a_proposal_with_a_gap_before_its_end_may_be_another_block() {
+    let torn = r#"{"type":"op-write","op":0,"store":"ba{"type":"local-note"}"#;
+    let gap = [&PROPOSAL[..2], &[torn], &DECIDED[3..]].concat();
+    assert_ne!(verdict("host", &DECIDED, &gap), "inputs differ");
+}
+
+/// A kill tore the block's last entry, and the next process wrote on behind it.
+#[test]
+fn half_an_entry_with_another_behind_it_ends_no_block() {
+    let whole = [START, BEGIN, EMPTY, RUN, RAN, END, SAVED];
+    // Inside a name, and behind a number.
+    for kept in [58, 62] {
+        let glued = format!("{}{START}", &END[..kept]);
+        let torn = [BEGIN, EMPTY, RUN, RAN, &glued];
+        assert_eq!(verdict("agoric", &whole, &torn), "evidence insufficient");
+        assert_eq!(names("agoric", &torn), [false]);
+    }
+}
+
+/// A log shipper lost its place, and the recording ends with one entry of the block before.
+#[test]
+fn an_entry_of_the_block_before_is_none_of_this_one() {
+    let next = |line: &str| {
+        line.replace("Height\":7", "Height\":8")
+            .replace(".25}", ".75}")
+    };
+    let later = [BEGIN, EMPTY, RUN, RAN, END, SAVED].map(next);
+    let whole: Vec<&str> = [START, BEGIN, EMPTY, RUN, RAN, END, SAVED]
+        .into_iter()
+        .chain(later.iter().map(String::as_str))
+        .collect();
+    let resent = [&whole[..10], &[EMPTY]].concat();
+    assert_eq!(verdict("agoric", &whole, &resent[..10]), "identical");
+    let found = verdict("agoric", &whole, &resent);
+    assert!(
+        ["identical", "evidence insufficient"].contains(&found),
+        "{found}"
+    );
+}
+
+/// Entries of the block before, then a gap, then a block: the entries are none of its own.
+#[test]
+fn what_stands_before_a_gap_is_not_the_next_blocks() {
+    let torn = format!(r#"{{"type":"op-write","op":3,"store":"ba{START}"#);
+    let input = r#"{"type":"tx-input","tx":0,"digest":"0d","bytes":1}"#;
+    let cut = [&[input, torn.as_str()], &DECIDED[..]].concat();
+    assert_ne!(verdict("host", &DECIDED, &cut), "inputs differ");
+}
+
+/// The AppHashes differ before the height that a side does not have.
+#[test]
+fn another_app_hash_is_told_before_a_missing_height() {
+    let block = |height: u64, hash: &str| {
+        [
+            format!(r#"{{"type":"begin-block","height":{height},"time":"42.0","input":"0a"}}"#),
+            format!(r#"{{"type":"end-block","height":{height},"appHash":"{hash}"}}"#),
+        ]
+    };
+    let a = [block(7, "AA"), block(9, "AC")].concat();
+    let b = [block(7, "BA"), block(8, "BB"), block(9, "BC")].concat();
+    let [a, b] = [a, b].map(|lines| lines.concat().replace("}{", "}\n{"));
+    let [a, b] = [&a, &b].map(|text| text.lines().collect::<Vec<_>>());
+    assert_eq!(verdict("host", &a, &b), "outside the recording");
+}
+
+/// Behind a gap stands the end of another height, with its AppHash.
+#[test]
+fn an_app_hash_is_of_the_height_that_it_names() {
+    let torn = r#"{"type":"op-write","op":0,"store":"ba{"type":"local-note"}"#;
+    let next = [
+        r#"{"type":"begin-block","height":8,"time":"43.0","input":"0b"}"#,
+        r#"{"type":"end-block","height":8,"appHash":"BB"}"#,
+    ];
+    let whole = [&DECIDED[..], &next].concat();
+    let gap = [&DECIDED[..2], &[torn], &next[1..]].concat();
+    let found = verdict("host", &whole, &gap);
+    assert_eq!(found, "evidence insufficient");
+}
