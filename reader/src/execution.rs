@@ -4,7 +4,7 @@
 //! ([`IndexedBlock::whole`]); reading the lines shows what is really there.
 
 use haltbox_format::BlockHash;
-use haltbox_model::{BlockHasher, Profile};
+use haltbox_model::{BlockHasher, Profile, json};
 
 use crate::block_index::IndexedBlock;
 use crate::carrier::Origin;
@@ -80,7 +80,8 @@ impl Execution {
             Origin::Recorded => false,
             Origin::Text => {
                 // What a kill tore, and the next process wrote on behind, is no entry.
-                entry::is_torn(line)
+                json::members(line).any(|member| member.is_err())
+                    | entry::is_torn(line)
                     | self.repeats.is_repeat(line)
                     | self.resent_lines.is_resent(line, false)
                     | self
