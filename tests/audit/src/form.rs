@@ -116,7 +116,7 @@ fn gzip(path: &Path, bytes: &[u8]) -> Option<()> {
 fn boxed(tape: &Tape, profile: &Profile, path: &Path, indexed: bool) -> Option<()> {
     let options = Options {
         frame_bytes: 1 << (12 + tape.lines.len() % 5),
-        frame_per_block: tape.lines.len() % 2 == 0,
+        frame_per_block: tape.lines.len().is_multiple_of(2),
         ..Options::default()
     };
     let mut writer = BoxWriter::new(File::create(path).ok()?, &options).ok()?;

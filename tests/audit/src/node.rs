@@ -320,7 +320,7 @@ impl Recorder<'_> {
         let before = self.tape.lines.len();
         self.starts(height, how);
         // A host that records by calls tears no line.
-        let torn = self.life.is_text && how % 3 == 0;
+        let torn = self.life.is_text && how.is_multiple_of(3);
         if torn && let (Some(cut), Some(next)) = (rest.first(), self.tape.lines.get_mut(before)) {
             // Half a line has no end, and the next process goes on behind it.
             let half = &cut.text[..cut.text.len() / 2];
