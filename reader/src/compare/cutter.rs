@@ -626,13 +626,15 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Drops the open execution without passing it on. Its lines get an ordinal of their own.
+    /// Discards entries that stand before a gap and a block's beginning. They may belong to another
+    /// block, and some of this block's own may be missing.
     fn begins_behind_a_gap(&mut self) {
         self.close_crank(None);
         self.forget_open();
         self.open.holes.push(0);
     }
 
+    /// Drops the open execution without passing it on. Its lines get an ordinal of their own.
     fn forget_open(&mut self) {
         self.ordinal += u64::from(!self.open.units.is_empty());
         self.open = BlockTrace::default();
@@ -880,9 +882,9 @@ impl<'a> Cutter<'a> {
         }
         let mut block = std::mem::take(&mut self.open);
         // The entry that would mark it as a proposal is missing, so it may be one.
-        let untold = self.step_tracker.is_some() && self.second != Second::Seen;
+        let inputs_missing = self.step_tracker.is_some() && self.second != Second::Seen;
         let torn = !block.ended || !block.holes.is_empty();
-        block.proposed |= untold && block.begun && torn;
+        block.proposed |= inputs_missing && block.begun && torn;
         let Some(height) = self.height.take() else {
             return true;
         };

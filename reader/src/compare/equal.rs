@@ -80,7 +80,7 @@ fn undecided(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Un
         .or_else(|| replaced(comparison, gone).map(Undecided::Replaced))
 }
 
-/// Describes senders that drop entries.
+/// Whether the AppHashes differ already below the height that is not covered.
 fn is_led(undecided: &Undecided, comparison: &Comparison) -> bool {
     let other = comparison.other_app_hash.filter(|other| other.whole);
     let Undecided::NotCovered { height, .. } = undecided else {
@@ -89,6 +89,7 @@ fn is_led(undecided: &Undecided, comparison: &Comparison) -> bool {
     other.is_some_and(|other| other.height < *height)
 }
 
+/// Describes senders that drop entries.
 fn dropped(comparison: &Comparison) -> Undecided {
     let drops = comparison.sides.each_ref();
     let in_part = |row: &&HeightRow| row.agreement == Agreement::Partial;

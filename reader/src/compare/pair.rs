@@ -589,7 +589,8 @@ impl Comparison {
         }
     }
 
-    /// Adds the row of a height whose blocks cannot be compared.
+    /// Adds the row of a height that one side only saved: it ran the block again, empty, and the
+    /// execution itself is not in its recording.
     fn only_saved(&mut self, a: &BlockTrace, b: &BlockTrace, side: Side) {
         let incomplete = &mut self.sides[side.index()].incomplete;
         if incomplete.len() < LIST_LIMIT && incomplete.last() != Some(&a.height) {
@@ -600,6 +601,7 @@ impl Comparison {
         }
     }
 
+    /// Adds the row of a height whose blocks cannot be compared.
     fn incomparable(&mut self, a: &BlockTrace, b: &BlockTrace) {
         self.rows.push(HeightRow {
             height: a.height,
@@ -808,7 +810,8 @@ fn undecided(a: &BlockTrace, b: &BlockTrace) -> Option<Vec<Side>> {
     }
 }
 
-/// Whether these are different blocks: their first entries differ, or their inputs do.
+/// The side that ended an execution without running anything in it, while the other side ran. A node
+/// runs a block again empty if it had saved it.
 fn saved_before(a: &BlockTrace, b: &BlockTrace) -> Option<Side> {
     let is_empty = |trace: &BlockTrace| trace.begun && trace.ended && !trace.ran();
     match (is_empty(a), is_empty(b)) {
@@ -818,6 +821,7 @@ fn saved_before(a: &BlockTrace, b: &BlockTrace) -> Option<Side> {
     }
 }
 
+/// Whether these are different blocks: their first entries differ, or their inputs do.
 fn is_other_block(a: &BlockTrace, b: &BlockTrace) -> bool {
     let narrow = a.narrow || b.narrow;
     let first = a.units.first().zip(b.units.first());

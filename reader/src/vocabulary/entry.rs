@@ -70,7 +70,9 @@ pub fn opens_as_written(line: &[u8]) -> bool {
     line.starts_with(b"{\"type\":\"")
 }
 
-/// Whether no space is behind its type. Other JSON writers put one there.
+/// Whether another entry begins inside this line, behind an entry that is cut off. A kill leaves such
+/// a line in a file: the next process writes behind half an entry. Objects inside an entry begin
+/// alike, but behind a colon, a bracket or a comma.
 pub fn is_torn(line: &[u8]) -> bool {
     let inside = line.get(1..).unwrap_or_default();
     let mut found = memchr::memmem::find_iter(inside, b"{\"type\":\"").peekable();
@@ -79,6 +81,7 @@ pub fn is_torn(line: &[u8]) -> bool {
         && (found.any(|at| !matches!(line.get(at), Some(b':' | b'[' | b',' | b' '))) || is_cut())
 }
 
+/// Whether no space is behind its type. Other JSON writers put one there.
 pub fn is_compact(line: &[u8]) -> bool {
     let mut rest = line.strip_prefix(b"{\"type\":\"").unwrap_or_default();
     let end = memchr::memchr(b'"', rest).unwrap_or(rest.len());

@@ -10,7 +10,7 @@ use haltbox_model::Profile;
 use haltbox_model::history::History;
 use haltbox_model::lifecycle;
 use haltbox_reader::source::{self, Item, Source};
-use haltbox_reader::survey::Survey;
+use haltbox_reader::source_summary::SourceSummary;
 
 use crate::model::Of;
 
@@ -66,7 +66,7 @@ impl Look {
         let kept = losses.filter(|loss| !loss.dropped && loss.lane == Lane::Main);
         let counters = kept.filter_map(|loss| loss.counters);
         look.overwritten = counters.map(|c| (c.from, c.until)).collect();
-        let survey = Survey::of(&source, profile).map_err(|e| format!("a survey: {e}"))?;
+        let survey = SourceSummary::of(&source, profile).map_err(|e| format!("a survey: {e}"))?;
         for row in &survey.blocks {
             let of = (row.height, row.attempt);
             look.hashes

@@ -5,7 +5,7 @@ use haltbox_format::ring::{Entry, RingView, Timeline};
 use haltbox_model::Profile;
 use haltbox_model::history::History;
 use haltbox_reader::source;
-use haltbox_reader::survey::Survey;
+use haltbox_reader::source_summary::SourceSummary;
 use haltbox_recorder::host::{HostRecorder, Options};
 
 fn host(dir: &std::path::Path) -> HostRecorder {
@@ -54,7 +54,7 @@ fn a_cut_entry_of_the_node_s_own_leaves_a_block_its_hash() {
     let frozen = host.freeze(Some(1)).expect("a box");
     let source = source::open(&dir.path().join("ring")).expect("a ring");
     let profile = Profile::builtin("host").expect("a profile");
-    let survey = Survey::of(&source, &profile).expect("readable");
+    let survey = SourceSummary::of(&source, &profile).expect("readable");
     assert_eq!(survey.blocks[0].name, frozen.name());
     assert!(survey.blocks[0].complete);
 }
@@ -74,7 +74,7 @@ fn a_second_end_before_the_next_begin_is_no_end_of_it() {
         }
         let source = source::open(&dir.path().join("ring")).expect("a ring");
         let profile = Profile::builtin("host").expect("a profile");
-        let survey = Survey::of(&source, &profile).expect("readable");
+        let survey = SourceSummary::of(&source, &profile).expect("readable");
         let frozen = host.freeze(Some(1)).expect("a box");
         assert_eq!(survey.blocks[1].name, frozen.name());
         frozen.name()
