@@ -16,7 +16,7 @@
 //!
 //! A failing round prints its seed, and the shortest list of operations that fails alike.
 //! `haltbox-sim --list FILE` plays such a list; `HALTBOX_TRACE=1` prints each operation.
-//! [`bugs`] are played to prove that the simulator finds them.
+//! `tests/sim/prove` puts bugs into a copy of the sources and shows that the simulator finds them.
 //!
 //! **What is not simulated.** The engine `queue` and the threads of a host, because threads
 //! run in an order of their own. A source that is followed, and where it goes on. The triggers
@@ -25,7 +25,6 @@
 //! program. Damage to boxes and archive files. Rings larger than 4 MiB. Entries of other
 //! profiles than `host`.
 
-pub mod bugs;
 pub mod check;
 pub mod lines;
 pub mod look;

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use haltbox_sim::bugs;
 use haltbox_sim::op::Op;
 use haltbox_sim::round::{Failure, play_ops, play_round, seed_of, shorten};
 
@@ -23,9 +22,6 @@ struct Arguments {
     /// End after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Look for this bug, or for all, until each is found.
-    #[arg(long)]
-    bug: Option<String>,
     /// Play the operations in this file, one a line, instead of generated ones.
     #[arg(long)]
     list: Option<std::path::PathBuf>,
@@ -40,17 +36,14 @@ fn main() -> ExitCode {
     if let Some(list) = &arguments.list {
         return play_list(arguments.seed, list);
     }
-    if let Some(name) = &arguments.bug {
-        return hunt_all(&arguments, name);
-    }
     let begun = Instant::now();
     let (mut steps, mut rounds) = (0, 0);
     for round in 0..arguments.rounds {
         let seed = seed_of(arguments.seed, round);
-        match play_round(seed, arguments.steps, None) {
+        match play_round(seed, arguments.steps) {
             Ok(done) => steps += done,
             Err(failure) => {
-                tell(&failure, &shorten(&failure, None, arguments.tries));
+                tell(&failure, &shorten(&failure, arguments.tries));
                 return ExitCode::FAILURE;
             }
         }
@@ -73,7 +66,7 @@ fn play_list(seed: u64, list: &std::path::Path) -> ExitCode {
     let text = std::fs::read_to_string(list).expect("the list can be read");
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let ops: Result<Vec<Op>, String> = lines.map(str::parse).collect();
-    match play_ops(seed, &ops.expect("operations"), None) {
+    match play_ops(seed, &ops.expect("operations")) {
         Ok(steps) => println!("{steps} operations, nothing is wrong"),
         Err(failure) => {
             println!("operation {}: {}", failure.at, failure.what);
@@ -81,28 +74,6 @@ fn play_list(seed: u64, list: &std::path::Path) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// A table of bugs, and what it took to find them.
-fn hunt_all(arguments: &Arguments, name: &str) -> ExitCode {
-    let mut missed = 0;
-    for bug in bugs::ALL {
-        if name != "all" && name != format!("{bug:?}") {
-            continue;
-        }
-        let found = bugs::hunt(bug, arguments.seed, arguments.rounds, arguments.steps);
-        match found {
-            Some((steps, failure)) => {
-                let what: String = failure.what.chars().take(120).collect();
-                println!("{bug:?} | {steps} | {} | {what}", failure.seed);
-            }
-            None => {
-                missed += 1;
-                println!("{bug:?} | NOT FOUND in {} rounds", arguments.rounds);
-            }
-        }
-    }
-    ExitCode::from(u8::from(missed > 0))
 }
 
 fn tell(failure: &Failure, short: &Failure) {

@@ -3,8 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-use haltbox_format::simulated::{Bug, play};
-
 use crate::op::{Op, generate};
 use crate::random::Random;
 use crate::system::outside;
@@ -35,20 +33,18 @@ pub fn seed_of(seed: u64, round: u64) -> u64 {
 }
 
 /// Plays one round.
-pub fn play_round(seed: u64, steps: u64, bug: Option<Bug>) -> Result<u64, Box<Failure>> {
+pub fn play_round(seed: u64, steps: u64) -> Result<u64, Box<Failure>> {
     let ops = generate(&mut Random(seed), steps);
-    play_ops(seed, &ops, bug)
+    play_ops(seed, &ops)
 }
 
 /// Plays these operations; gives how many.
-pub fn play_ops(seed: u64, ops: &[Op], bug: Option<Bug>) -> Result<u64, Box<Failure>> {
+pub fn play_ops(seed: u64, ops: &[Op]) -> Result<u64, Box<Failure>> {
     let _one = ONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let at = std::cell::Cell::new(0);
-    play(bug);
     let played = catch_unwind(AssertUnwindSafe(|| play_all(seed, ops, &at)));
-    play(None);
     let what = match played {
         Ok(Ok(())) => return Ok(ops.len() as u64),
         Ok(Err(what)) => what,
@@ -91,7 +87,7 @@ fn is_alike(one: &str, other: &str) -> bool {
 }
 
 /// Leaves out operations as long as it still fails, for so many tries.
-pub fn shorten(failure: &Failure, bug: Option<Bug>, tries: u32) -> Failure {
+pub fn shorten(failure: &Failure, tries: u32) -> Failure {
     let mut shortest = failure.clone();
     shortest.ops.truncate(failure.at + 1);
     let mut part = shortest.ops.len().div_ceil(2);
@@ -103,7 +99,7 @@ pub fn shorten(failure: &Failure, bug: Option<Bug>, tries: u32) -> Failure {
             let end = (from + part).min(shortest.ops.len());
             let mut ops = shortest.ops.clone();
             ops.drain(from..end);
-            match play_ops(failure.seed, &ops, bug) {
+            match play_ops(failure.seed, &ops) {
                 Err(found) if is_alike(&found.what, &failure.what) => {
                     shortest = *found;
                     shortest.ops.truncate(shortest.at + 1);
