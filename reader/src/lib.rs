@@ -76,6 +76,7 @@ pub mod count;
 pub mod execution;
 pub mod fingerprint;
 pub mod folder;
+mod held_lines;
 mod item;
 pub mod repeats;
 pub mod report;

@@ -4,17 +4,12 @@ use std::io;
 use std::ops::RangeInclusive;
 
 use haltbox_format::mark::Attempt;
-use haltbox_format::{Lane, Stream};
 use haltbox_model::Profile;
 use haltbox_model::lifecycle::Lifecycle;
 
 use crate::attribution::{Attribution, Attributor};
-use crate::carrier::Origin;
+use crate::held_lines::HeldLines;
 use crate::source::{Blocks, Hole, Line};
-
-/// Limit of the lines that are held until the block is known that they prepare. If there are
-/// more, those held so far count for no block, and so not for its HASH either.
-const HELD: usize = 1024;
 
 /// What is selected; everything, if no field is set.
 #[derive(Clone, Debug, Default)]
@@ -119,21 +114,9 @@ pub type Wanted<'w> = &'w mut dyn FnMut(&SelectedLine<'_>) -> io::Result<()>;
 /// Selects lines of one source. The lines must come in order.
 pub struct Selector<'a> {
     selection: &'a Selection,
-    profile: &'a Profile,
     attributor: Attributor<'a>,
-    /// Lines that prepare a block which is not known yet.
-    held: Vec<HeldLine>,
-}
-
-struct HeldLine {
-    lane: Lane,
-    counter: u64,
-    bytes: Vec<u8>,
-    newline: bool,
-    whole: bool,
-    origin: Origin,
-    /// The line as the source has it, if that differs from `bytes`.
-    wrapped: Option<Vec<u8>>,
+    /// Lines from the first on that prepares a block which is not known yet.
+    held: HeldLines,
 }
 
 impl<'a> Selector<'a> {
@@ -141,9 +124,8 @@ impl<'a> Selector<'a> {
     pub fn new(selection: &'a Selection, profile: &'a Profile, blocks: Blocks) -> Selector<'a> {
         Selector {
             selection,
-            profile,
             attributor: Attributor::new(profile, blocks),
-            held: Vec::new(),
+            held: HeldLines::new(),
         }
     }
 
@@ -155,19 +137,18 @@ impl<'a> Selector<'a> {
     /// Takes a line. Passes on the lines that are now known to be selected.
     pub fn line(&mut self, line: &Line<'_>, wanted: Wanted<'_>) -> io::Result<()> {
         let place = self.attributor.place(line);
-        if place.attempt.is_none() && self.prepares_a_block(line) {
-            self.held.push(HeldLine {
-                lane: line.lane,
-                counter: line.counter,
-                bytes: line.bytes.to_vec(),
-                newline: line.newline,
-                whole: line.whole,
-                origin: line.origin,
-                wrapped: line.wrapped.map(<[u8]>::to_vec),
-            });
-            return Ok(());
+        if self.prepares_a_block() {
+            if self.held.push(line, place) {
+                return Ok(());
+            }
+            // The block would lack these lines, so it must not count as complete.
+            self.attributor.hole();
         }
         self.release(place.attempt, wanted)?;
+        self.pass(line, place, wanted)
+    }
+
+    fn pass(&self, line: &Line<'_>, place: Attribution, wanted: Wanted<'_>) -> io::Result<()> {
         if !self.selection.wants(&place) {
             return Ok(());
         }
@@ -190,55 +171,39 @@ impl<'a> Selector<'a> {
         !self.held.is_empty()
     }
 
-    /// Ends the source. Lines that prepared no block are selected only if everything is.
+    /// Ends the source. Lines that prepared no block are selected by what was known of them when
+    /// they came.
     pub fn finish(&mut self, wanted: Wanted<'_>) -> io::Result<()> {
         self.release(None, wanted)
     }
 
-    /// Only a source without an index needs this: a block's first entries may come before the
-    /// entry that names its height.
-    fn prepares_a_block(&self, line: &Line<'_>) -> bool {
-        let rules = self.profile.slog.as_ref();
-        self.attributor.derived().is_some()
-            && line.stream == Stream::Slog
-            && !line.context
-            && rules.is_some_and(|rules| rules.read(line.bytes).canonical)
-            && self.held.len() < HELD
+    /// Whether the newest line is, or is behind, the first that prepares a block which has not
+    /// begun. Only a source without an index needs this: a block's first entries may come before
+    /// the entry that names its height.
+    fn prepares_a_block(&self) -> bool {
+        let derived = self.attributor.derived();
+        derived.is_some_and(|life| life.prelude().is_some())
     }
 
-    /// Passes on the held lines if their block is selected.
-    fn release(&mut self, attempt: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
-        let place = Attribution {
-            attempt,
-            crank: None,
-        };
-        let wants = self.selection.wants(&place);
-        for held in std::mem::take(&mut self.held) {
-            if wants {
-                wanted(&SelectedLine {
-                    line: held.line(),
-                    place,
-                    derived: self.attributor.derived(),
-                })?;
-            }
+    /// Passes on the held lines: as lines of the block that begins, from its first entry on.
+    fn release(&mut self, begins: Option<Attempt>, wanted: Wanted<'_>) -> io::Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let life = self.attributor.derived();
+        let block = begins.and_then(|attempt| life?.block(attempt));
+        let block = block.map(|block| (block.of, block.from));
+        let mut held = std::mem::replace(&mut self.held, HeldLines::new());
+        held.drain(&mut |line, own| {
+            let of_block = block.filter(|(_, from)| !line.is_behind(*from));
+            let place = Attribution {
+                attempt: of_block.map(|(of, _)| of).or(own.attempt),
+                ..own
+            };
+            self.pass(&line, place, wanted)
+        })
     }
 }
 
-impl HeldLine {
-    fn line(&self) -> Line<'_> {
-        Line {
-            stream: Stream::Slog,
-            lane: self.lane,
-            counter: self.counter,
-            bytes: &self.bytes,
-            newline: self.newline,
-            whole: self.whole,
-            goes_on: false,
-            context: false,
-            origin: self.origin,
-            wrapped: self.wrapped.as_deref(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

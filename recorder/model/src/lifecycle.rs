@@ -250,6 +250,11 @@ impl Lifecycle {
         }
     }
 
+    /// Position of the first entry that prepares a block which has not begun.
+    pub fn prelude(&self) -> Option<Position> {
+        self.prelude
+    }
+
     /// Whether the slog is inside a block, begun and not ended.
     pub fn is_executing(&self) -> bool {
         self.open(Stream::Slog).is_some()

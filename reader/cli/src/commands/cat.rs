@@ -75,6 +75,7 @@ pub fn run(args: &CatArgs) -> anyhow::Result<Outcome> {
         }
         Ok(true)
     })?;
+    cat.finish(&mut out)?;
     out.flush()?;
     if cat.selector.is_some() && !cat.printed {
         output::say(&format!(
@@ -198,6 +199,20 @@ impl<'a> Cat<'a> {
         self.damaged |= inside && self.owed;
         (self.inside, self.owed) = (inside, false);
         Ok(())
+    }
+
+    /// Prints the lines that waited for a block which never began.
+    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(selector) = &mut self.selector else {
+            return Ok(());
+        };
+        selector.finish(&mut |selected| {
+            if self.args.wants_stream(&selected.line) {
+                self.printed = true;
+                print(&selected.line, out)?;
+            }
+            Ok(())
+        })
     }
 }
 

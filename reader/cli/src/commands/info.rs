@@ -151,6 +151,10 @@ fn inputs_of(path: &Path, identity: &Identity, profile: &Profile) -> anyhow::Res
         }
         Ok(true)
     })?;
+    selector.finish(&mut |selected| {
+        profile.inputs.read(selected.line.bytes, &mut inputs);
+        Ok(())
+    })?;
     Ok(inputs)
 }
 
