@@ -52,3 +52,6 @@ pub mod step_part;
 pub mod streams;
 pub mod verdict;
 pub mod version;
+
+#[cfg(test)]
+mod tests;

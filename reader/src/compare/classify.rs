@@ -3,7 +3,7 @@
 use haltbox_model::{Profile, SlogRules, json};
 
 use super::cause::{Cause, Fault, Surplus};
-use super::evidence::{Entry, Evidence};
+use super::evidence::{self, Digested, Entry, Evidence, Loose};
 use super::list_difference::{ListDifference, list_difference};
 use super::order::moved as operations_moved;
 use super::pair::Coverage;
@@ -71,9 +71,6 @@ fn counterparts(steps: &[Option<Entry>; 2]) -> Option<[&Entry; 2]> {
     };
     (entry::type_of(&a.line) == entry::type_of(&b.line)).then_some([a, b])
 }
-
-/// Removes from an entry what shifts when steps before it are added or left out.
-type Form = fn(&(dyn Vocabulary + 'static), &[u8]) -> Vec<u8>;
 
 /// Everything that decides the class of a parting.
 pub struct ClassifyInput<'a> {
@@ -155,6 +152,18 @@ impl ClassifyInput<'_> {
         let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
         let mut pairs = a.iter().zip(b);
         pairs.any(|(x, y)| !self.same(x, y) && !self.same_by_value(x, y))
+    }
+
+    /// The index of the first entry that differs, if its bytes, or those of the entry before it,
+    /// were not kept.
+    pub fn lacks_entry(&self) -> Option<usize> {
+        let [a, b] = self.evidence.map(|evidence| evidence.unit.as_slice());
+        let equal = a.iter().zip(b).take_while(|(x, y)| self.same(x, y)).count();
+        let lacks = |unit: &[Entry]| {
+            let near = unit.iter().take(equal + 1).skip(equal.saturating_sub(1));
+            near.into_iter().any(|entry| entry.digested.is_some())
+        };
+        (lacks(a) || lacks(b)).then_some(equal)
     }
 
     fn units(&self) -> [Option<Unit>; 2] {
@@ -249,14 +258,14 @@ impl ClassifyInput<'_> {
 
     /// Other steps inside a delivery.
     fn in_delivery(&self, at: usize, steps: [Option<&Entry>; 2]) -> Cause {
-        let loose = |form: Form| {
+        let loose = |form: Loose| {
             self.evidence
                 .map(|evidence| self.loose_steps(&evidence.unit, at, form))
         };
-        let [a, b] = loose(<dyn Vocabulary>::without_numbers);
+        let [a, b] = loose(Loose::WithoutNumbers);
         // Numbers inside references may shift too, so they are ignored first. Steps that differ
         // only in such references need them to be told apart.
-        let [with_refs_a, with_refs_b] = loose(<dyn Vocabulary>::without_own_numbers);
+        let [with_refs_a, with_refs_b] = loose(Loose::WithoutOwnNumbers);
         if moved(&a, &b) || moved(&with_refs_a, &with_refs_b) {
             return Cause::StepsReordered;
         }
@@ -288,13 +297,23 @@ impl ClassifyInput<'_> {
 
     /// The entries of a crank from an index on, in a form without numbers. Leaves out the crank's
     /// end and the results of its deliveries, because they follow from the steps.
-    fn loose_steps(&self, lines: &[Entry], from: usize, form: Form) -> Vec<Vec<u8>> {
+    fn loose_steps(&self, lines: &[Entry], from: usize, form: Loose) -> Vec<Vec<u8>> {
         let rest = lines.iter().skip(from);
         let steps = rest
             .filter(|entry| !matches!(self.role(entry), Role::CrankFinish | Role::DeliverResult));
-        steps
-            .map(|entry| form(self.vocabulary, &self.canonical(&entry.line)))
-            .collect()
+        // Where some are known by their digests, all are compared by them.
+        let is_complete = self.evidence.iter().all(|evidence| evidence.is_complete());
+        let of = |entry: &Entry| match &entry.digested {
+            Some(digested) => digested.loose(form).to_vec(),
+            None => {
+                let text = form.of(self.vocabulary, &self.canonical(&entry.line));
+                match is_complete {
+                    true => text,
+                    false => evidence::short(&text).to_vec(),
+                }
+            }
+        };
+        steps.map(of).collect()
     }
 
     /// How the blocks differ from here on, by the digests of their units without numbers.
@@ -508,7 +527,7 @@ impl ClassifyInput<'_> {
         let unfinished = unit.is_some_and(Unit::is_unfinished) && !block.ended;
         let lines = evidence.unit.iter().map(|entry| entry.line.as_slice());
         if is_crank
-            && !evidence.cut
+            && evidence.is_complete()
             && !unfinished
             && let Some((at, why)) = self.vocabulary.structure_fault(&lines.collect::<Vec<_>>())
             && at + 1 >= index
@@ -553,7 +572,22 @@ impl ClassifyInput<'_> {
     // ---- entries ----
 
     fn role(&self, entry: &Entry) -> Role {
-        self.vocabulary.role_of(&entry.line)
+        let digested = entry.digested.as_ref();
+        digested.map_or_else(
+            || self.vocabulary.role_of(&entry.line),
+            |digested| digested.role,
+        )
+    }
+
+    /// The digests of two entries, if the bytes of one were not kept.
+    fn digests(&self, a: &Entry, b: &Entry) -> Option<[Digested; 2]> {
+        let rules = self.rules()?;
+        let is_needed = a.digested.is_some() || b.digested.is_some();
+        let of = |entry: &Entry| match &entry.digested {
+            Some(digested) => (**digested).clone(),
+            None => Digested::of(&entry.line, rules, self.vocabulary, self.by_value),
+        };
+        is_needed.then(|| [of(a), of(b)])
     }
 
     fn rules(&self) -> Option<&SlogRules> {
@@ -561,18 +595,13 @@ impl ClassifyInput<'_> {
     }
 
     fn canonical(&self, line: &[u8]) -> Vec<u8> {
-        let mut text = Vec::new();
-        if let Some(rules) = self.rules() {
-            rules.canonical().cut(line, &mut text);
-        }
-        if self.by_value {
-            text = values::normal(&text).into_owned();
-        }
-        entry::drop_value(&mut text, 0, "activityhash");
-        text
+        evidence::canonical(line, self.rules(), self.by_value)
     }
 
     fn same(&self, a: &Entry, b: &Entry) -> bool {
+        if let Some([one, other]) = self.digests(a, b) {
+            return one.canonical == other.canonical;
+        }
         match self.by_value {
             true => self.same_by_value(a, b),
             false => a.line == b.line || self.canonical(&a.line) == self.canonical(&b.line),
@@ -582,6 +611,9 @@ impl ClassifyInput<'_> {
     /// Whether two entries are equal in all values that both sides write. A hash that one side
     /// does not write is not a difference.
     fn same_by_value(&self, a: &Entry, b: &Entry) -> bool {
+        if let Some([one, other]) = self.digests(a, b) {
+            return one.by_value == other.by_value;
+        }
         let [one, other] =
             [a, b].map(|entry| values::normal(&self.canonical(&entry.line)).into_owned());
         if one == other {
@@ -604,13 +636,16 @@ impl ClassifyInput<'_> {
 /// Entries before this index of the unit.
 fn leading(evidence: &Evidence, index: usize) -> Vec<Entry> {
     let of_unit = evidence.unit.iter().take(index);
+    let of_unit = of_unit.filter(|entry| entry.digested.is_none());
     evidence.before.iter().chain(of_unit).cloned().collect()
 }
 
 /// Entries behind this index.
 fn trailing(evidence: &Evidence, index: usize) -> Vec<Entry> {
     let of_unit = evidence.unit.iter().skip(index + 1);
-    of_unit.chain(&evidence.after).cloned().collect()
+    let of_unit = of_unit.chain(&evidence.after);
+    let known = of_unit.take_while(|entry| entry.digested.is_none());
+    known.cloned().collect()
 }
 
 /// The side whose step gives the location its numbers: the side that the cause is about, else

@@ -8,7 +8,8 @@ use super::environment::environment;
 use super::equal;
 use super::evidence::Entry;
 use super::finding::{
-    ActivityDivergence, ActivityMeaning, Caveat, Conclusion, Consequence, DigestDifference, Finding,
+    ActivityDivergence, ActivityMeaning, Caveat, Conclusion, Consequence, DigestDifference,
+    Finding, Undecided,
 };
 use super::judgements;
 use super::located_parting::{self, LocatedParting, both, settle};
@@ -141,7 +142,14 @@ fn conclude(
                 false => concluded,
             })
         }
-        (None, _) => without_parting(recordings, comparison),
+        (None, _) => {
+            let mut concluded = without_parting(recordings, comparison)?;
+            if located.left_out > 0 && matches!(concluded.conclusion, Conclusion::Identical(_)) {
+                let left_out = Undecided::RunsLeftOut(located.left_out);
+                concluded.conclusion = Conclusion::Undecided(left_out);
+            }
+            Ok(concluded)
+        }
     }
 }
 
@@ -153,6 +161,10 @@ fn after_gaps(mut concluded: Concluded, parting: &Parting, comparison: &Comparis
         .extend(divergence::gaps(parting, comparison));
     let gap = parting.behind_gap.then_some(Caveat::AfterGap);
     concluded.caveats.extend(gap);
+    if let Some(who) = parting.begins_inside {
+        let height = parting.a.0.height;
+        concluded.caveats.push(Caveat::BeginsInside { who, height });
+    }
     let is_open = concluded.caveats.iter().any(Caveat::leaves_open);
     if concluded.conclusion.verdict() == Verdict::HashOnly && !is_open {
         concluded.remarks.extend(chain_breaks(comparison));

@@ -127,6 +127,9 @@ fn caution(
     if divergence.verdict() == Verdict::Insufficient {
         return Ok(Vec::new());
     }
+    if evidence.iter().any(|side| side.cut) {
+        return Ok(vec![Caveat::TooLarge]);
+    }
     let heights = comparison.rows.iter().map(|row| row.height).collect();
     let version = version::of_every_entry(a, b, &divergence.difference, evidence, &heights)?;
     Ok(version.map(Caveat::Version).into_iter().collect())

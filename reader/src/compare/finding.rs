@@ -454,15 +454,19 @@ pub enum Undecided {
     },
     /// At this height the sides have different blocks.
     Replaced(u64),
+    /// The nodes went back to lower heights so often that this number of pairs of earlier
+    /// executions was not compared.
+    RunsLeftOut(u64),
 }
 
 impl Undecided {
     /// The height that is shown as the location.
     fn height(&self) -> Option<u64> {
         match self {
-            Undecided::Dropped { .. } | Undecided::NotCovered { .. } | Undecided::Replaced(_) => {
-                None
-            }
+            Undecided::Dropped { .. }
+            | Undecided::NotCovered { .. }
+            | Undecided::Replaced(_)
+            | Undecided::RunsLeftOut(_) => None,
             Undecided::Inconsistent { height, .. } => Some(*height),
         }
     }
@@ -487,8 +491,18 @@ pub enum Caveat {
     Truncated([Option<u64>; 2]),
     /// Every entry of a type differs, which shows another version.
     Version(Version),
+    /// The crank of the place has more entries than can be compared.
+    TooLarge,
     /// The place comes directly after missing heights.
     AfterGap,
+    /// The recording begins inside the block of the place, so an earlier difference in that block
+    /// may be the cause.
+    BeginsInside {
+        /// The side.
+        who: Who,
+        /// The height.
+        height: u64,
+    },
     /// The entries are not in the order in which they were written.
     Disorder {
         /// The side.
@@ -503,7 +517,11 @@ impl Caveat {
     pub fn leaves_open(&self) -> bool {
         match self {
             Caveat::Version(version) => version.unknown,
-            Caveat::Truncated(_) | Caveat::AfterGap | Caveat::Disorder { .. } => true,
+            Caveat::Truncated(_)
+            | Caveat::TooLarge
+            | Caveat::AfterGap
+            | Caveat::BeginsInside { .. }
+            | Caveat::Disorder { .. } => true,
         }
     }
 }

@@ -11,9 +11,9 @@ use super::parting::Parting;
 use super::recording::{Reading, Recording};
 use crate::source::Blocks;
 
-/// Limit of the height runs of one source that are compared if its node went back: the last
-/// ones. A difference in an earlier run is not found.
-const RUNS_LIMIT: usize = 4;
+/// Limit of the pairs of height runs that are compared if a node went back, because each pair
+/// is a reading of both sources. If there are more, the finding says that they were left out.
+const PAIRS_LIMIT: usize = 64;
 
 /// Two traces, and the entries where they part.
 pub struct LocatedParting {
@@ -26,6 +26,9 @@ pub struct LocatedParting {
     /// Only what stands was compared, and it is equal. Earlier executions were left out, because
     /// the boxes are of later blocks.
     pub standing_only: bool,
+    /// Number of pairs of runs that were left out, because there are too many. A difference in
+    /// them is not found.
+    pub left_out: u64,
     /// Some entries differ in bytes and are equal in their values.
     pub same_values: bool,
     /// How each source was read.
@@ -86,7 +89,10 @@ fn compare_several_runs(
     if a.vocabulary.replaces_blocks() {
         return Ok(best);
     }
-    for pairs in pairs_of_runs(counts).into_iter().skip(compared) {
+    let pairs = pairs_of_runs(counts);
+    let all = (counts[0] as u64).saturating_mul(counts[1] as u64);
+    let left_out = all.saturating_sub(pairs.iter().flatten().count() as u64);
+    for pairs in pairs.into_iter().skip(compared) {
         let mut parted: Option<LocatedParting> = None;
         for [one, other] in pairs {
             let found = compare_runs(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
@@ -109,7 +115,7 @@ fn compare_several_runs(
             return Ok(parted);
         }
     }
-    Ok(best)
+    Ok(best.map(|best| LocatedParting { left_out, ..best }))
 }
 
 /// Whether the source is a box of a block that its node executed once. A node that was
@@ -146,15 +152,21 @@ fn rank(located: &LocatedParting) -> impl Ord + use<> {
 /// The pairs of runs to compare, the last ones first. Pairs that are equally far from the last
 /// ones form a list, so that the result does not depend on which source was named first.
 fn pairs_of_runs(counts: [usize; 2]) -> Vec<Vec<[usize; 2]>> {
-    let compared = counts.map(|count| count.min(RUNS_LIMIT));
-    let at = |distance: usize| {
+    let at = |distance: usize| -> Vec<[usize; 2]> {
         let pairs = (0..=distance).map(|one| [one, distance - one]);
-        let pairs = pairs.filter(|back| back[0] < compared[0] && back[1] < compared[1]);
+        let pairs = pairs.filter(|back| back[0] < counts[0] && back[1] < counts[1]);
         pairs
             .map(|back| [counts[0] - 1 - back[0], counts[1] - 1 - back[1]])
             .collect()
     };
-    (0..compared[0] + compared[1] - 1).map(at).collect()
+    let mut room = PAIRS_LIMIT;
+    let lists = (0..(counts[0] + counts[1]).saturating_sub(1)).map(at);
+    let lists = lists.take_while(|pairs| {
+        let fits = pairs.len() <= room;
+        room = room.saturating_sub(pairs.len());
+        fits
+    });
+    lists.collect()
 }
 
 /// Height and index of the place where two traces part.
@@ -188,6 +200,7 @@ fn compare_runs(
             evidence,
             earlier_runs: false,
             standing_only: false,
+            left_out: 0,
             same_values,
             readings: [a, b].map(Recording::reading),
         };
@@ -223,6 +236,11 @@ fn compare_runs(
             known.clear();
             continue;
         }
+        let lacks = classify_input(a, parting, &entries, &comparison).lacks_entry();
+        let entries = match lacks {
+            Some(index) => gather_from(a, b, parting, index)?,
+            None => entries,
+        };
         return Ok(located(comparison, Some(entries)));
     }
 }
@@ -265,9 +283,20 @@ fn differs(
 
 /// Reads the entries around a place.
 pub(super) fn gather(a: &Recording, b: &Recording, at: &Parting) -> io::Result<[Evidence; 2]> {
+    gather_from(a, b, at, 0)
+}
+
+/// Reads the entries around a place. If a unit is too large, its entries from an index on are
+/// kept first.
+fn gather_from(
+    a: &Recording,
+    b: &Recording,
+    at: &Parting,
+    from: usize,
+) -> io::Result<[Evidence; 2]> {
     both(
-        || evidence::gather(a, &at.a.0, at.a.1),
-        || evidence::gather(b, &at.b.0, at.b.1),
+        || evidence::gather(a, &at.a.0, at.a.1, from),
+        || evidence::gather(b, &at.b.0, at.b.1, from),
     )
 }
 

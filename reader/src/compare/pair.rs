@@ -12,7 +12,7 @@ use super::inputs::Inputs;
 use super::outcome::{self, Harmless, Met, Outcome};
 use super::parting::Parting;
 use super::recording::Recording;
-use super::side::Side;
+use super::side::{Side, Who};
 use super::streams::OneSided;
 use crate::fingerprint;
 use crate::trace::{BlockTrace, ChainBreak, Streams, Summary, TraceSink, Unit, What};
@@ -728,7 +728,9 @@ impl Comparison {
         let behind_gap = self.sides.iter().any(|side| side.has_gap_before(a.height))
             || self.undecided.iter().any(is_before);
         let first_seen = at_a == 0 || at_b == 0;
+        let inside = [!a.begun, !b.begun];
         Parting {
+            begins_inside: inside.contains(&true).then(|| Who::of(inside)),
             behind_gap: behind_gap && first_seen,
             a: (a, at_a),
             b: (b, at_b),

@@ -1,5 +1,6 @@
 //! The place where two traces part.
 
+use super::side::Who;
 use crate::trace::{BlockTrace, UnitDigest};
 
 /// Where two traces part: the execution and the index of the unit, on each side.
@@ -13,6 +14,8 @@ pub struct Parting {
     pub later: [Vec<(u64, UnitDigest)>; 2],
     /// A side lacks the height before this one, so the two nodes may have diverged there.
     pub behind_gap: bool,
+    /// The sides whose recording begins inside this block, so that something before may differ.
+    pub begins_inside: Option<Who>,
 }
 
 impl Parting {

@@ -27,11 +27,16 @@ pub(super) fn of(finding: &Finding) -> Vec<String> {
         Caveat::AfterGap => {
             Some("the heights just before, from the side where they are missing".to_owned())
         }
+        Caveat::BeginsInside { who, height } => Some(format!(
+            "the whole of height {height} from {}: haltbox freeze --height {height}, or an older \
+             part of the slog",
+            a_and_b(*who)
+        )),
         Caveat::Disorder { .. } => Some(
             "the files of that recording in the order in which they were written, each of them once"
                 .to_owned(),
         ),
-        Caveat::Truncated(_) | Caveat::Version(_) => None,
+        Caveat::Truncated(_) | Caveat::Version(_) | Caveat::TooLarge => None,
     }
     }));
     requests

@@ -25,6 +25,8 @@ pub fn words(finding: &Finding) -> String {
                 "the first difference comes directly after missing heights, which may contain its \
                  cause: {words}"
             ),
+            Caveat::BeginsInside { who, height } => behind(&begins_inside(*who, *height), &words),
+            Caveat::TooLarge => behind(TOO_LARGE, &words),
             Caveat::Truncated(lines) => behind(&truncated(*lines), &words),
             Caveat::Version(version) => behind(&self::version(version), &words),
             Caveat::Disorder { who, why } => {
@@ -34,6 +36,20 @@ pub fn words(finding: &Finding) -> String {
         };
     }
     words
+}
+
+const TOO_LARGE: &str =
+    "the crank has more entries than are compared, so what differs in it is not certain";
+
+fn begins_inside(who: Who, height: u64) -> String {
+    let who = match who {
+        Who::One(side) => format!("{} begins", side.name()),
+        Who::Both => "both begin".to_owned(),
+    };
+    format!(
+        "{who} in the middle of height {height}: an earlier difference in that block may be the \
+         cause"
+    )
 }
 
 fn behind(caveat: &str, words: &str) -> String {
@@ -100,7 +116,11 @@ fn conclusion(finding: &Finding) -> String {
     match &finding.conclusion {
         Conclusion::Incomparable(why) => incomparable(why, &finding.recordings),
         Conclusion::Replay(side, mismatch) => replay(*side, mismatch),
-        Conclusion::Step(divergence) => step(divergence, finding.vocabulary),
+        Conclusion::Step(divergence) => {
+            let begins_inside = |caveat: &Caveat| matches!(caveat, Caveat::BeginsInside { .. });
+            let in_part = finding.caveats.iter().any(begins_inside);
+            step(divergence, in_part, finding.vocabulary)
+        }
         Conclusion::Digests(found) => digests(found),
         Conclusion::Activity(found) => activity(found.means, finding.vocabulary),
         Conclusion::Recorders { dissent, is_final } => recorders(dissent, *is_final),
@@ -225,11 +245,14 @@ fn replay(side: Side, mismatch: &Mismatch) -> String {
 
 // ---- a step ----
 
-fn step(divergence: &Divergence, vocabulary: &dyn Vocabulary) -> String {
+/// `in_part`: a side does not have the beginning of the block, so nothing is known to be equal
+/// before the step but what both recorded.
+fn step(divergence: &Divergence, in_part: bool, vocabulary: &dyn Vocabulary) -> String {
     let difference = &divergence.difference;
-    let words = match difference.is_broken() {
-        true => faults(&difference.faults),
-        false => cause(difference, vocabulary),
+    let words = match (difference.is_broken(), in_part) {
+        (true, _) => faults(&difference.faults),
+        (false, true) => cause_in_part(difference, vocabulary),
+        (false, false) => cause(difference, vocabulary),
     };
     match divergence.is_result_only {
         true => format!("{words}, but the AppHash is the same"),
@@ -313,6 +336,21 @@ fn cause(difference: &Difference, vocabulary: &dyn Vocabulary) -> String {
         Cause::OtherPoll => "a different trigger came in here",
         Cause::OtherTrigger(words) => words,
         Cause::CrankHash => EQUAL_STEPS,
+    };
+    plain.to_owned()
+}
+
+/// The cause, without a word about what is not recorded on both sides.
+fn cause_in_part(difference: &Difference, vocabulary: &dyn Vocabulary) -> String {
+    let plain = match &difference.cause {
+        Cause::ReadAnswer => "a read returned another value",
+        Cause::OtherStep => "the step here differs",
+        Cause::OtherCourse => "the block was executed differently",
+        Cause::Snapshot => "the heap snapshot has another ID",
+        Cause::CrankNumber => {
+            return by_runner(vocabulary, "gives this crank another number");
+        }
+        _ => return cause(difference, vocabulary),
     };
     plain.to_owned()
 }
@@ -525,6 +563,15 @@ fn undecided(why: &Undecided) -> String {
         Undecided::Replaced(height) => {
             format!("everything else is equal, but {}", other_blocks(*height))
         }
+        Undecided::RunsLeftOut(pairs) => format!(
+            "everything that was compared is equal, but the nodes went back to lower heights so \
+             often that {} were not compared; select the heights with --from-height and \
+             --to-height, or cut the recording before the rollback",
+            match pairs {
+                1 => "1 pair of earlier executions".to_owned(),
+                pairs => format!("{pairs} pairs of earlier executions"),
+            }
+        ),
     }
 }
 
