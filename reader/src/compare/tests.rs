@@ -191,6 +191,24 @@ fn a_step_more_in_a_crank_with_many_entries_is_one_step_more() {
 }
 
 #[test]
+fn of_a_crank_with_too_many_entries_no_class_is_named() {
+    let value = "x".repeat(4096);
+    let of = |hash, other: &str| {
+        let calls = (0..600).flat_map(|call| {
+            let value = if call == 590 { other } else { &value };
+            syscall(50, call, "vatstoreSet", value, "")
+        });
+        block(vec![crank(50, hash, calls.collect())])
+    };
+    let found = compared("agoric", &of(1, &value), &of(9, "z"));
+    assert_eq!(found.verdict(), Verdict::Insufficient);
+    let words = summary::words(&found);
+    assert!(words.starts_with("they differ in a crank"), "{words}");
+    let equal = compared("agoric", &of(1, &value), &of(1, &value));
+    assert_eq!(equal.verdict(), Verdict::Identical);
+}
+
+#[test]
 fn a_crank_with_many_entries_whose_hash_alone_differs() {
     let call = syscall(50, 5, "vatstoreSet", "z", "");
     let of = |hash| block(vec![large(50, hash, 5, &call)]);

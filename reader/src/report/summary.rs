@@ -26,7 +26,7 @@ pub fn words(finding: &Finding) -> String {
                  cause: {words}"
             ),
             Caveat::BeginsInside { who, height } => behind(&begins_inside(*who, *height), &words),
-            Caveat::TooLarge => behind(TOO_LARGE, &words),
+            Caveat::TooLarge => TOO_LARGE.to_owned(),
             Caveat::Truncated(lines) => behind(&truncated(*lines), &words),
             Caveat::Version(version) => behind(&self::version(version), &words),
             Caveat::Disorder { who, why } => {
@@ -38,8 +38,8 @@ pub fn words(finding: &Finding) -> String {
     words
 }
 
-const TOO_LARGE: &str =
-    "the crank has more entries than are compared, so what differs in it is not certain";
+const TOO_LARGE: &str = "they differ in a crank that has more entries than are compared: what differs first is not \
+     certain";
 
 fn begins_inside(who: Who, height: u64) -> String {
     let who = match who {
