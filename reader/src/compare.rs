@@ -30,6 +30,7 @@ mod equal;
 pub mod evidence;
 pub mod finding;
 pub mod groups;
+pub mod height_ranges;
 pub mod inputs;
 pub mod judgements;
 pub mod last_write;

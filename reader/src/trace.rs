@@ -216,6 +216,11 @@ impl BlockTrace {
         self.begun && self.ended && self.holes.is_empty()
     }
 
+    /// Whether its end is missing, or what comes just before it.
+    pub fn lacks_end(&self) -> bool {
+        !self.ended || self.holes.iter().any(|hole| *hole >= self.units.len())
+    }
+
     /// Whether the recording does not show that the network decided this block. Only the block's
     /// own end proves it. If a commit or the next height follows without an end, entries are
     /// missing, and the decided block may be among them.

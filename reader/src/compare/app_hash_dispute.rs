@@ -7,7 +7,7 @@ use haltbox_format::AppHash;
 use haltbox_format::mark::State;
 
 use super::finding::Outcome;
-use super::pair::{Agreement, Comparison};
+use super::pair::Comparison;
 use super::recording::Recording;
 use super::side::Who;
 use crate::source::{Blocks, Source};
@@ -21,7 +21,7 @@ pub(super) struct Dispute {
 }
 
 impl Dispute {
-    pub(super) fn of(a: &Recording, b: &Recording) -> Dispute {
+    pub(super) fn of([a, b]: [&Recording; 2], _: &Comparison) -> Dispute {
         let mut dispute = Dispute {
             diverged: Vec::new(),
             hashes: Default::default(),
@@ -92,11 +92,9 @@ impl Dispute {
 
     /// The first disputed height that was not found equal.
     fn not_covered(&self, comparison: &Comparison) -> Option<Outcome> {
-        let is_same = |height: u64| {
-            let mut rows = comparison.rows.iter();
-            rows.any(|row| row.height == height && row.agreement == Agreement::Same)
-        };
-        let (height, _) = self.diverged.iter().find(|(height, _)| !is_same(*height))?;
+        let same = &comparison.common.same;
+        let mut diverged = self.diverged.iter();
+        let (height, _) = diverged.find(|(height, _)| !same.contains(*height))?;
         let lacks = comparison.sides.each_ref().map(|side| {
             let within = |(first, last): (u64, u64)| (first..=last).contains(height);
             !side.heights.is_some_and(within)

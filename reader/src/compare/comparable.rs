@@ -2,7 +2,7 @@
 
 use super::equal::replaced;
 use super::finding::Incomparable;
-use super::pair::{Agreement, Comparison, Coverage, HeightRow};
+use super::pair::{Comparison, Coverage};
 use super::recording::Recording;
 use super::side::{Side, Who};
 
@@ -82,8 +82,7 @@ fn by_digests(a: &Recording, b: &Recording, comparison: &Comparison) -> Option<I
 }
 
 fn without_whole_height(comparison: &Comparison) -> Option<Incomparable> {
-    let in_part = |row: &HeightRow| row.agreement == Agreement::Partial;
-    let in_part = comparison.is_left_out() && comparison.rows.iter().any(in_part);
+    let in_part = comparison.is_left_out() && comparison.common.partial > 0;
     if comparison.whole > 0 || comparison.parting.is_some() || in_part {
         return None;
     }

@@ -36,7 +36,7 @@ pub(super) fn of_entries(
 ) -> io::Result<(Divergence, Vec<Caveat>)> {
     let [a, b] = recordings;
     let difference = located_parting::classify_input(a, parting, evidence, comparison).judge();
-    let mut divergence = divergence(recordings, parting, evidence, difference);
+    let mut divergence = divergence(recordings, parting, evidence, difference, comparison);
     let caveats = caution(recordings, &divergence, evidence, comparison)?;
     let is_read = is_state(&divergence, &caveats);
     divergence.last_write = last_writes(a, b, &divergence.difference, is_read)?;
@@ -53,10 +53,12 @@ fn divergence(
     parting: &Parting,
     evidence: &[Evidence; 2],
     difference: Difference,
+    comparison: &Comparison,
 ) -> Divergence {
     let [(block_a, _), (block_b, _)] = [&parting.a, &parting.b];
     let same = block_a.app_hash.is_some() && block_a.app_hash == block_b.app_hash;
-    let same = same || Dispute::of(a, b).is_same_app_hash(block_a.height) == Some(true);
+    let same =
+        same || Dispute::of([a, b], comparison).is_same_app_hash(block_a.height) == Some(true);
     let numbered_by = difference.numbered_by;
     let own = &evidence[numbered_by.index()];
     let of_steps = |of: &dyn Fn(&[u8]) -> Option<String>| {
@@ -130,8 +132,8 @@ fn caution(
     if evidence.iter().any(|side| side.cut) {
         return Ok(vec![Caveat::TooLarge]);
     }
-    let heights = comparison.rows.iter().map(|row| row.height).collect();
-    let version = version::of_every_entry(a, b, &divergence.difference, evidence, &heights)?;
+    let heights = &comparison.common.all;
+    let version = version::of_every_entry(a, b, &divergence.difference, evidence, heights)?;
     Ok(version.map(Caveat::Version).into_iter().collect())
 }
 
@@ -229,8 +231,8 @@ fn of_cause(vocabulary: &dyn Vocabulary, difference: &Difference) -> Vec<Remark>
 
 /// If no whole height was compared before this one, the difference may be older.
 pub(super) fn first_height(height: u64, comparison: &Comparison) -> Option<Remark> {
-    let mut rows = comparison.rows.iter();
-    let is_whole_before = rows.any(|row| row.height < height && row.whole);
+    let first_whole = comparison.common.first_whole;
+    let is_whole_before = first_whole.is_some_and(|whole| whole < height);
     (!is_whole_before).then_some(Remark::FirstHeight(height))
 }
 

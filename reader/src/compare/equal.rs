@@ -8,7 +8,7 @@ use super::finding::{
     ActivityDivergence, ActivityMeaning, ComparedExtent, Conclusion, Outcome, Undecided,
 };
 use super::judgements::Judgements;
-use super::pair::{ActivityParting, Agreement, Comparison, Coverage, HeightRow};
+use super::pair::{ActivityParting, Comparison, Coverage};
 use super::recording::Recording;
 use super::side::{Side, Who};
 
@@ -64,9 +64,8 @@ fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeanin
 /// Whether a height before this one is missing, or could not be compared.
 fn has_gaps_before(comparison: &Comparison, height: u64) -> bool {
     let missing = |side: &Coverage| side.missing.iter().any(|missing| *missing < height);
-    let mut rows = comparison.rows.iter();
-    comparison.sides.iter().any(missing)
-        || rows.any(|row| row.height < height && row.agreement == Agreement::Unknown)
+    let unknown = comparison.common.first_unknown;
+    comparison.sides.iter().any(missing) || unknown.is_some_and(|unknown| unknown < height)
 }
 
 /// Why it is unknown whether the recordings are equal: something that could differ was not
@@ -92,10 +91,9 @@ fn is_led(undecided: &Undecided, comparison: &Comparison) -> bool {
 /// Describes senders that drop entries.
 fn dropped(comparison: &Comparison) -> Undecided {
     let drops = comparison.sides.each_ref();
-    let in_part = |row: &&HeightRow| row.agreement == Agreement::Partial;
     Undecided::Dropped {
         who: Who::of(drops.map(|side| side.summary.wrapped > 0)),
-        heights: comparison.rows.iter().filter(in_part).count(),
+        heights: usize::try_from(comparison.common.partial).unwrap_or(usize::MAX),
         cranks: comparison.cranks.0,
     }
 }
@@ -103,11 +101,10 @@ fn dropped(comparison: &Comparison) -> Undecided {
 /// The first height that both have and at which a side's entries are not in the order in which
 /// its kernel wrote them.
 fn inconsistent(comparison: &Comparison) -> Option<Undecided> {
-    let common = |height: u64| comparison.rows.iter().any(|row| row.height == height);
-    let first = comparison.sides.each_ref().map(|side| {
-        let mut faults = side.faults.iter();
-        faults.find(|(height, _)| common(*height))
-    });
+    let first = comparison
+        .sides
+        .each_ref()
+        .map(|side| side.common_fault.as_ref());
     let (height, who, why) = match first {
         [Some((a, why)), Some((b, other))] if a == b && why == other => (*a, Who::Both, why),
         [Some((a, why)), other] if other.is_none_or(|(b, of_b)| (a, why) < (b, of_b)) => {
@@ -121,28 +118,14 @@ fn inconsistent(comparison: &Comparison) -> Option<Undecided> {
 }
 
 /// The lowest height that a side does not have whole, in the middle of what is equal
-/// otherwise. The result does not depend on which source was named first. A height without an
-/// end is found only among the first ten thousand that both have, because `rows` ends there.
+/// otherwise. The result does not depend on which source was named first.
 fn not_covered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Undecided> {
-    let gone = |height: &u64| gone.is_some_and(|gone| gone.contains(height));
-    let within = |side: &Coverage, height: &u64| {
-        let heights = side.heights;
-        heights.is_some_and(|(first, last)| (first..=last).contains(height))
-    };
-    let common = |height: &u64| {
-        let mut sides = comparison.sides.iter();
-        !gone(height) && sides.all(|side| within(side, height))
-    };
-    let inside = |height: &u64| {
-        let at = comparison.rows.iter().position(|row| row.height == *height);
-        at.is_some_and(|at| at > 0 && at + 1 < comparison.rows.len())
-    };
-    let missing = lacking(comparison, |side| &side.missing, &common);
-    let partial = lacking(comparison, |side| &side.incomplete, &inside);
-    // At the edges of a recording only a beginning or an end may be missing. A hole inside is a
-    // gap there too.
-    let holed = lacking(comparison, |side| &side.holed, &common);
-    let found = [missing, partial, holed].into_iter().flatten();
+    let stands = |height: u64| !gone.is_some_and(|gone| gone.contains(&height));
+    // The verdicts at a height that found no room were not compared.
+    let unjudged = comparison.common.same.left_out().filter(|_| gone.is_some());
+    let unjudged = unjudged.map(|height| (height, Who::Both));
+    let found = [lacking(comparison, &stands), comparison.in_part, unjudged];
+    let found = found.into_iter().flatten();
     let (height, who) = found.min_by_key(|(height, who)| (*height, rank(*who)))?;
     Some(Undecided::NotCovered { who, height })
 }
@@ -156,17 +139,10 @@ fn rank(who: Who) -> u8 {
     }
 }
 
-/// The lowest height that meets `wanted`, of the lists of both sides, and the sides whose list
-/// has it.
-fn lacking(
-    comparison: &Comparison,
-    list: fn(&Coverage) -> &Vec<u64>,
-    wanted: &dyn Fn(&u64) -> bool,
-) -> Option<(u64, Who)> {
-    let first = comparison.sides.each_ref().map(|side| {
-        let mut heights = list(side).iter().copied();
-        heights.find(|height| wanted(height))
-    });
+/// The lowest height that stands and in which a side has a gap, and the sides that have one.
+fn lacking(comparison: &Comparison, stands: &dyn Fn(u64) -> bool) -> Option<(u64, Who)> {
+    let first = comparison.sides.each_ref();
+    let first = first.map(|side| side.gaps.first(stands));
     let height = first.iter().flatten().copied().min()?;
     Some((height, Who::of(first.map(|first| first == Some(height)))))
 }
@@ -174,16 +150,16 @@ fn lacking(
 /// The first height at which the sides have different blocks and neither side says that its
 /// own no longer stands.
 pub(super) fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<u64> {
-    let mut heights = comparison.replaced.iter().copied();
-    heights.find(|height| !gone.is_some_and(|gone| gone.contains(height)))
+    let stands = |height: u64| !gone.is_some_and(|gone| gone.contains(&height));
+    comparison.replaced.first(&stands)
 }
 
 /// What is known of the outcome of the blocks, if the outcome is not known to be equal.
-fn outcome([a, b]: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
-    Dispute::of(a, b)
+fn outcome(recordings: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
+    Dispute::of(recordings, comparison)
         .judge(comparison)
         .or_else(|| one_sided(comparison))
-        .or_else(|| unhashed([a, b], comparison))
+        .or_else(|| unhashed(recordings, comparison))
 }
 
 /// One side alone records steps that may decide the outcome.
@@ -207,3 +183,6 @@ fn unhashed(recordings: [&Recording; 2], comparison: &Comparison) -> Option<Outc
         fingerprints,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use haltbox_format::Stream;
 
 use super::located_parting::both;
 use super::location::Location;
-use super::pair::{Agreement, Comparison};
+use super::pair::Comparison;
 use super::recording::Recording;
 use super::remark::Remark;
 use crate::source::Item;
@@ -66,9 +66,7 @@ pub fn compare(
         return Ok(None);
     }
     let [of_a, of_b] = both(|| read(a), || read(b))?;
-    let same = comparison.rows.iter();
-    let same = same.filter(|row| row.agreement == Agreement::Same);
-    let heights: BTreeSet<u64> = same.map(|row| row.height).collect();
+    let same = &comparison.common.same;
     let gone = of_a.gone.iter().chain(&of_b.gone).copied().collect();
     let mut others: BTreeMap<(u64, String, u64), Option<Judgement>> = BTreeMap::new();
     for item in of_b.items {
@@ -80,7 +78,7 @@ pub fn compare(
     };
     for item in of_a.items {
         let key = (item.height, item.block.clone(), item.number);
-        if let (true, Some(other)) = (heights.contains(&item.height), others.remove(&key)) {
+        if let (true, Some(other)) = (same.contains(item.height), others.remove(&key)) {
             found.take(item, other);
         }
     }

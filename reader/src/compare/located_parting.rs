@@ -144,7 +144,7 @@ fn rank(located: &LocatedParting) -> impl Ord + use<> {
     let larger = if size(one) < size(other) { other } else { one };
     (
         (open, comparison.whole, comparison.cranks.0),
-        (comparison.rows.len(), one.blocks + other.blocks),
+        (comparison.common.count, one.blocks + other.blocks),
         larger.blocks,
     )
 }

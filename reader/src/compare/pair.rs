@@ -1,13 +1,14 @@
 //! Lays two traces side by side: which heights both have, where they first part, and how much
 //! differs from there on. Holds two blocks at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use super::cutter::{self, Depth};
+use super::height_ranges::HeightRanges;
 use super::inputs::Inputs;
 use super::outcome::{self, Harmless, Met, Outcome};
 use super::parting::Parting;
@@ -20,7 +21,8 @@ use crate::vocabulary::{ComparedAmount, Vocabulary};
 
 /// Blocks that each reader thread reads ahead of the comparison.
 const AHEAD: usize = 2;
-/// Limit of each list of heights, rows, breaks and faults in a comparison.
+/// Limit of each list of heights, rows, breaks and faults in a comparison. The lists are for the
+/// reader of a report. What decides is kept beside them, because it may be behind their ends.
 const LIST_LIMIT: usize = 10_000;
 /// Number of blocks after the parting in which a carried-over input is looked for.
 const CARRIED: u64 = 4;
@@ -53,6 +55,38 @@ pub struct HeightRow {
     pub whole: bool,
 }
 
+/// The heights that both sides have, without a limit.
+#[derive(Debug, Default)]
+pub struct CommonHeights {
+    /// Their number.
+    pub count: u64,
+    /// All of them.
+    pub all: HeightRanges,
+    /// Those whose agreement is [`Agreement::Same`].
+    pub same: HeightRanges,
+    /// Number of those whose agreement is [`Agreement::Partial`].
+    pub partial: u64,
+    /// The first that both sides have whole.
+    pub first_whole: Option<u64>,
+    /// The first whose agreement is [`Agreement::Unknown`].
+    pub first_unknown: Option<u64>,
+}
+
+impl CommonHeights {
+    fn take(&mut self, row: &HeightRow) {
+        let at = |is: bool| is.then_some(row.height);
+        self.count += 1;
+        self.all.add(row.height);
+        self.first_whole = self.first_whole.or(at(row.whole));
+        match row.agreement {
+            Agreement::Same => self.same.add(row.height),
+            Agreement::Partial => self.partial += 1,
+            Agreement::Unknown => self.first_unknown = self.first_unknown.or(at(true)),
+            Agreement::Different => {}
+        }
+    }
+}
+
 /// The crank from which on the activityhashes differ although all steps are equal.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivityParting {
@@ -81,9 +115,9 @@ pub struct Coverage {
     pub blocks: u64,
     /// Heights without a whole execution; at most ten thousand.
     pub incomplete: Vec<u64>,
-    /// Heights with a hole inside. The entries behind the hole are not compared. At most ten
-    /// thousand.
-    pub holed: Vec<u64>,
+    /// Heights between two that both sides have, which this side lacks or in which it has a hole.
+    /// The entries behind a hole are not compared.
+    pub gaps: HeightRanges,
     /// Heights missing between two that the source has; at most ten thousand.
     pub missing: Vec<u64>,
     /// Heights with more than one execution.
@@ -93,6 +127,14 @@ pub struct Coverage {
     pub faults: Vec<(u64, String)>,
     /// Breaks of the activityhash chain, with their heights; at most ten thousand.
     pub breaks: Vec<(u64, ChainBreak)>,
+    /// Its first fault at a height that both sides have.
+    pub common_fault: Option<(u64, String)>,
+    /// The attempt that counts, where it is not the first.
+    pub attempts: BTreeMap<u64, u32>,
+    /// The highest missing height so far.
+    newest_missing: Option<u64>,
+    /// The two highest heights with a fault so far.
+    newest_faults: [Option<u64>; 2],
 }
 
 /// Heights where an unfinished crank is known to differ, because its entries were read.
@@ -140,13 +182,18 @@ pub struct Comparison {
     pub activity: Option<ActivityParting>,
     /// Heights that both sides have; at most ten thousand.
     pub rows: Vec<HeightRow>,
+    /// What decides of the heights that both sides have.
+    pub common: CommonHeights,
+    /// The first height that both sides have, of which a side lacks the beginning or the end
+    /// although it has the height before or behind it.
+    pub in_part: Option<(u64, Who)>,
     /// Number of heights that both sides have whole.
     pub whole: u64,
     /// Number of heights that both sides have whole but whose digests cannot be compared: the
     /// digests of one side include hashes that the other side does not record.
     pub incomparable_digests: u64,
     /// Heights at which the sides have different blocks, on a chain that replaces blocks.
-    pub replaced: Vec<u64>,
+    pub replaced: HeightRanges,
     /// Heights at which a side began a different block on a proposal, and its recording ends
     /// before the network decided.
     pub undecided: Vec<(u64, Vec<Side>)>,
@@ -463,6 +510,8 @@ pub fn compare(
         let block_b = take_b
             .then(|| std::mem::replace(&mut right, b.next_height()))
             .flatten();
+        let goes_on = [left.is_some(), right.is_some()];
+        comparison.note_gaps([block_a.as_ref(), block_b.as_ref()], goes_on, every);
         for (side, block) in comparison.sides.iter_mut().zip([&block_a, &block_b]) {
             if let Some(block) = block {
                 side.take(block, every);
@@ -471,6 +520,7 @@ pub fn compare(
         comparison.note_missing([block_a.as_ref(), block_b.as_ref()], every);
         comparison.note_inputs([block_a.as_ref(), block_b.as_ref()]);
         if let (Some(a), Some(b)) = (block_a, block_b) {
+            comparison.note_common(&a, &b, goes_on);
             let other = is_other_block(&a, &b);
             if replaces && other {
                 comparison.other_block(&a, &b);
@@ -494,6 +544,7 @@ impl Coverage {
     fn take(&mut self, block: &BlockTrace, every: bool) {
         if let Some((_, last)) = self.heights.filter(|_| every) {
             let between = last.saturating_add(1)..block.height;
+            self.newest_missing = between.clone().next_back().or(self.newest_missing);
             self.missing
                 .extend(between.take(LIST_LIMIT.saturating_sub(self.missing.len())));
         }
@@ -506,8 +557,11 @@ impl Coverage {
         if !block.is_whole() && self.incomplete.len() < LIST_LIMIT {
             self.incomplete.push(block.height);
         }
-        if block.has_hole_inside() && self.holed.len() < LIST_LIMIT {
-            self.holed.push(block.height);
+        if block.attempt != 1 {
+            self.attempts.insert(block.height, block.attempt);
+        }
+        if block.fault.is_some() {
+            self.newest_faults = [self.newest_faults[1], Some(block.height)];
         }
         let fault = block.fault.iter().map(|why| (block.height, why.clone()));
         self.faults
@@ -528,8 +582,12 @@ impl Coverage {
 
     fn has_gap_before(&self, height: u64) -> bool {
         let before = height.checked_sub(1);
-        let broken = |before: u64| self.faults.iter().any(|(height, _)| *height == before);
-        before.is_some_and(|before| self.missing.contains(&before) || broken(before))
+        before.is_some() && (before == self.newest_missing || self.newest_faults.contains(&before))
+    }
+
+    /// The attempt that counts at a height that the side has.
+    fn attempt_at(&self, height: u64) -> u32 {
+        self.attempts.get(&height).copied().unwrap_or(1)
     }
 }
 
@@ -537,9 +595,13 @@ impl Comparison {
     /// Whether the entries of a height that both sides have are not in the order in which the
     /// kernel wrote them. A difference at that height may have been missed.
     pub fn is_broken(&self) -> bool {
-        let common = |height: u64| self.rows.iter().any(|row| row.height == height);
-        let mut faults = self.sides.iter().flat_map(|side| &side.faults);
-        faults.any(|(height, _)| common(*height))
+        self.sides.iter().any(|side| side.common_fault.is_some())
+    }
+
+    /// The attempt of a side that was compared at a height; `None` if nothing was.
+    pub fn compared_attempt(&self, side: Side, height: u64) -> Option<u32> {
+        let is_common = self.common.all.contains(height);
+        is_common.then(|| self.sides[side.index()].attempt_at(height))
     }
 
     /// Whether a side was sent by a slog sender that may drop entries without a trace.
@@ -565,17 +627,73 @@ impl Comparison {
             [None, Some(block)] => (block, &mut self.sides[0]),
             _ => return,
         };
-        if !every && side.missing.len() < LIST_LIMIT {
+        if every {
+            return;
+        }
+        side.newest_missing = Some(lone.height);
+        if side.missing.len() < LIST_LIMIT {
             side.missing.push(lone.height);
+        }
+    }
+
+    /// Notes what each side lacks between two heights that both have. Comes before the blocks are
+    /// taken.
+    fn note_gaps(&mut self, blocks: [Option<&BlockTrace>; 2], goes_on: [bool; 2], every: bool) {
+        let heights = self.sides.each_ref().map(|side| side.heights);
+        for (at, side) in self.sides.iter_mut().enumerate() {
+            let (own, other) = (blocks[at], blocks[1 - at]);
+            let Some(block) = own else {
+                let is_within = heights[at].is_some() && goes_on[at] && !every;
+                let lone = other.filter(|_| is_within);
+                lone.into_iter().for_each(|lone| side.gaps.add(lone.height));
+                continue;
+            };
+            let reaches = other.is_some() || goes_on[1 - at];
+            if let (Some((_, last)), Some((from, until)), true) =
+                (heights[at], heights[1 - at], every)
+            {
+                let before = block.height.saturating_sub(1);
+                let end = if reaches { before } else { before.min(until) };
+                side.gaps.add_range(last.saturating_add(1).max(from), end);
+            }
+            let is_common = other.is_some() || heights[1 - at].is_some() && reaches;
+            if is_common && block.has_hole_inside() {
+                side.gaps.add(block.height);
+            }
+        }
+    }
+
+    /// Notes what is wrong with a height that both sides have. A recording may begin and end
+    /// inside a block. One that has the height before lacks the beginning, and one that goes on
+    /// lacks the end.
+    fn note_common(&mut self, a: &BlockTrace, b: &BlockTrace, goes_on: [bool; 2]) {
+        let mut lacks = [false; 2];
+        for (at, block) in [a, b].into_iter().enumerate() {
+            let side = &mut self.sides[at];
+            let is_first = side.heights.is_none_or(|(first, _)| first == block.height);
+            lacks[at] = !block.begun && !is_first || block.lacks_end() && goes_on[at];
+            if side.common_fault.is_none() {
+                let fault = block.fault.clone();
+                side.common_fault = fault.map(|why| (block.height, why));
+            }
+        }
+        let lacking = lacks.contains(&true);
+        let found = lacking.then(|| (a.height, Who::of(lacks)));
+        self.in_part = self.in_part.or(found);
+    }
+
+    /// Adds the row of a height that both sides have.
+    fn add_row(&mut self, row: HeightRow) {
+        self.common.take(&row);
+        if self.rows.len() < LIST_LIMIT {
+            self.rows.push(row);
         }
     }
 
     /// Both blocks were on the chain at this height, at different times: nothing is wrong.
     fn other_block(&mut self, a: &BlockTrace, b: &BlockTrace) {
-        if self.rows.len() < LIST_LIMIT {
-            self.replaced.push(a.height);
-            self.incomparable(a, b);
-        }
+        self.replaced.add(a.height);
+        self.incomparable(a, b);
     }
 
     /// One of the blocks is a proposal, and the recording does not say whether the network decided
@@ -584,9 +702,7 @@ impl Comparison {
         if self.undecided.len() < LIST_LIMIT {
             self.undecided.push((a.height, sides));
         }
-        if self.rows.len() < LIST_LIMIT {
-            self.incomparable(a, b);
-        }
+        self.incomparable(a, b);
     }
 
     /// Adds the row of a height that one side only saved: it ran the block again, empty, and the
@@ -603,7 +719,7 @@ impl Comparison {
 
     /// Adds the row of a height whose blocks cannot be compared.
     fn incomparable(&mut self, a: &BlockTrace, b: &BlockTrace) {
-        self.rows.push(HeightRow {
+        self.add_row(HeightRow {
             height: a.height,
             cranks: a.cranks().max(b.cranks()),
             agreement: Agreement::Unknown,
@@ -663,14 +779,12 @@ impl Comparison {
         self.count_units(&a, &b, whole);
         self.incomparable_digests += u64::from(a.is_whole() && b.is_whole() && incomparable);
         self.differing += u64::from(agreement == Agreement::Different);
-        if self.rows.len() < LIST_LIMIT {
-            self.rows.push(HeightRow {
-                height: a.height,
-                cranks,
-                agreement,
-                whole,
-            });
-        }
+        self.add_row(HeightRow {
+            height: a.height,
+            cranks,
+            agreement,
+            whole,
+        });
         let equal = !matches!(met, Met::Parts(..) | Met::Nowhere);
         if equal && self.activity.is_none() && self.parting.is_none() {
             self.activity = activity_parting(&a, &b);

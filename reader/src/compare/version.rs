@@ -9,6 +9,7 @@ use haltbox_model::json;
 use super::classify::Difference;
 use super::cutter::{self, Depth};
 use super::evidence::Evidence;
+use super::height_ranges::HeightRanges;
 use super::located_parting::both;
 use super::recording::Recording;
 use super::side::{Side, Who};
@@ -53,7 +54,7 @@ pub fn of_every_entry(
     b: &Recording,
     difference: &Difference,
     evidence: &[Evidence; 2],
-    heights: &BTreeSet<u64>,
+    heights: &HeightRanges,
 ) -> io::Result<Option<Version>> {
     let step = of_step(difference).map(|member| (difference.kind.clone(), member));
     let unit = of_unit(a.vocabulary, evidence).map(|(kind, member)| (kind, Some(member)));
@@ -202,7 +203,7 @@ fn count(
     recording: &Recording,
     kind: &str,
     member: Option<&str>,
-    heights: &BTreeSet<u64>,
+    heights: &HeightRanges,
 ) -> io::Result<Count> {
     let mut counting = Counting {
         kind,
@@ -219,7 +220,7 @@ struct Counting<'a> {
     kind: &'a str,
     member: Option<&'a str>,
     /// The heights that both sources have. A source does not lack what it does not cover.
-    heights: &'a BTreeSet<u64>,
+    heights: &'a HeightRanges,
     open: Count,
     count: Count,
 }
@@ -227,7 +228,7 @@ struct Counting<'a> {
 impl TraceSink for Counting<'_> {
     fn block(&mut self, block: BlockTrace) -> bool {
         let open = std::mem::take(&mut self.open);
-        if self.heights.contains(&block.height) {
+        if self.heights.contains(block.height) {
             self.count.all += open.all;
             self.count.with += open.with;
         }
