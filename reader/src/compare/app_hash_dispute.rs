@@ -4,30 +4,31 @@
 use std::collections::BTreeMap;
 
 use haltbox_format::AppHash;
-use haltbox_format::mark::State;
+use haltbox_format::mark::{Attempt, State};
 
 use super::finding::Outcome;
 use super::pair::Comparison;
 use super::recording::Recording;
-use super::side::Who;
+use super::side::{Side, Who};
 use crate::source::{Blocks, Source};
 
 /// The heights that a source calls divergent, and the AppHashes that the sources record.
 pub(super) struct Dispute {
     /// Heights at which a source says that it diverged, and whether only its LastResultsHash did.
     diverged: Vec<(u64, bool)>,
-    /// AppHashes by side and height. At a height with several attempts, the last attempt's.
+    /// AppHashes by side and height. At a height with several attempts, those of the attempt that
+    /// was compared.
     hashes: [BTreeMap<u64, AppHash>; 2],
 }
 
 impl Dispute {
-    pub(super) fn of([a, b]: [&Recording; 2], _: &Comparison) -> Dispute {
+    pub(super) fn of([a, b]: [&Recording; 2], comparison: &Comparison) -> Dispute {
         let mut dispute = Dispute {
             diverged: Vec::new(),
             hashes: Default::default(),
         };
         for (index, recording) in [a, b].into_iter().enumerate() {
-            dispute.read(index, recording);
+            dispute.read(Side::at(index), recording, comparison);
         }
         // Heights that the user did not ask for are not in dispute.
         dispute
@@ -41,10 +42,10 @@ impl Dispute {
         dispute
     }
 
-    fn read(&mut self, index: usize, recording: &Recording) {
+    fn read(&mut self, side: Side, recording: &Recording, comparison: &Comparison) {
         if let Blocks::Told(blocks) = recording.source.blocks() {
             for block in blocks {
-                self.hashes[index].extend(block.app_hash.map(|hash| (block.attempt.height, hash)));
+                self.take_hash(side, block.attempt, block.app_hash, comparison);
                 if let (Some(State::Diverged), Some(why)) = (block.state, &block.why) {
                     let results = why.contains("LastResultsHash");
                     self.diverged.push((block.attempt.height, results));
@@ -56,9 +57,28 @@ impl Dispute {
             && let Some(height) = identity.height
             && (identity.network_app_hash.is_some() || identity.reason.contains("differs"))
         {
-            self.hashes[index].extend(identity.app_hash.map(|hash| (height, hash)));
+            // Without a number, the box has one execution of its height.
+            let compared = comparison.compared_attempt(side, height);
+            let attempt = identity.attempt.or(compared).unwrap_or(1);
+            let of = Attempt { height, attempt };
+            self.take_hash(side, of, identity.app_hash, comparison);
             self.diverged
                 .push((height, identity.reason.contains("LastResultsHash")));
+        }
+    }
+
+    /// Takes the AppHash of an attempt, unless another attempt of its height was compared. A node
+    /// that recovered has a good AppHash beside the bad one.
+    fn take_hash(
+        &mut self,
+        side: Side,
+        of: Attempt,
+        app_hash: Option<AppHash>,
+        comparison: &Comparison,
+    ) {
+        let compared = comparison.compared_attempt(side, of.height);
+        if compared.is_none_or(|compared| compared == of.attempt) {
+            self.hashes[side.index()].extend(app_hash.map(|hash| (of.height, hash)));
         }
     }
 
@@ -121,5 +141,60 @@ fn other_app_hash(height: u64, comparison: &Comparison) -> Outcome {
         height,
         reads_differ: dispute.is_some_and(|dispute| dispute.reads_differ),
         only: only.map(|only| only.named(comparison.streams())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two AppHashes.
+    const GOOD: u8 = 1;
+    const BAD: u8 = 2;
+
+    /// Both sides have height 13 and it is equal; of side A this attempt was compared.
+    fn compared(attempt: u32) -> Comparison {
+        let mut comparison = Comparison::default();
+        comparison.common.all.add(13);
+        comparison.common.same.add(13);
+        comparison.sides[0].attempts.insert(13, attempt);
+        comparison
+    }
+
+    /// The height with another AppHash if side A has these attempts and side B has a good one.
+    fn found(attempts: [u8; 2], comparison: &Comparison) -> Option<u64> {
+        let mut dispute = Dispute {
+            diverged: Vec::new(),
+            hashes: Default::default(),
+        };
+        let of = |attempt| Attempt {
+            height: 13,
+            attempt,
+        };
+        for (attempt, hash) in (1..).zip(attempts) {
+            dispute.take_hash(Side::A, of(attempt), AppHash::new(&[hash; 32]), comparison);
+        }
+        dispute.take_hash(Side::B, of(1), AppHash::new(&[GOOD; 32]), comparison);
+        dispute.other_app_hash(comparison)
+    }
+
+    #[test]
+    fn the_app_hash_is_that_of_the_attempt_that_was_compared() {
+        // Attempt 1 diverged and attempt 2 cured it.
+        assert_eq!(found([BAD, GOOD], &compared(1)), Some(13));
+        assert_eq!(found([BAD, GOOD], &compared(2)), None);
+        // A bad attempt accuses no good one.
+        assert_eq!(found([GOOD, BAD], &compared(1)), None);
+        assert_eq!(found([GOOD, BAD], &compared(2)), Some(13));
+    }
+
+    #[test]
+    fn a_disputed_height_is_found_equal_though_no_row_is_left_for_it() {
+        let dispute = |height| Dispute {
+            diverged: vec![(height, false)],
+            hashes: Default::default(),
+        };
+        assert!(dispute(13).not_covered(&compared(1)).is_none());
+        assert!(dispute(14).not_covered(&compared(1)).is_some());
     }
 }
