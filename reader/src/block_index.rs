@@ -50,9 +50,7 @@ impl From<&Block> for IndexedBlock {
             app_hash: block.app_hash,
             network: block.network,
             why: block.why.clone(),
-            // A block that was saved runs again empty, and what was sent again may begin
-            // behind the block's own first entry: neither is an execution of it.
-            whole: block.is_complete() && block.executed && !block.early,
+            whole: block.is_complete(),
             promised: None,
             lines: None,
         }
@@ -63,7 +61,11 @@ impl IndexedBlock {
     /// A block as the entries of a recording alone describe it. The begin of the next block
     /// confirms nothing if no AppHash of the network was compared.
     pub fn by_lines(block: &Block) -> IndexedBlock {
-        let known = IndexedBlock::from(block);
+        let known = IndexedBlock {
+            // What a log shipper sends again may begin behind the block's own first entry.
+            whole: block.is_complete() && !block.early,
+            ..IndexedBlock::from(block)
+        };
         match (block.state, block.network) {
             (State::Confirmed, None) => IndexedBlock {
                 state: Some(State::Committed),

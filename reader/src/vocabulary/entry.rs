@@ -74,6 +74,9 @@ pub fn opens_as_written(line: &[u8]) -> bool {
 /// a line in a file: the next process writes behind half an entry. Objects inside an entry begin
 /// alike, but behind a colon, a bracket or a comma.
 pub fn is_torn(line: &[u8]) -> bool {
+    if !line.starts_with(b"{") {
+        return false;
+    }
     let inside = line.get(1..).unwrap_or_default();
     let mut found = memchr::memmem::find_iter(inside, b"{\"type\":\"").peekable();
     let is_cut = || json::members(line).any(|member| member.is_err());

@@ -662,7 +662,7 @@ fn a_pipe_is_no_log_beside_a_ring() {
         let refused = run(&["record", "--attach", text(&ring), "--node-log", place]);
         assert_eq!(refused.status.code(), Some(2));
         let said = String::from_utf8(refused.stderr).expect("UTF-8");
-        assert!(said.contains("a pipe would block the node"), "{said}");
+        assert!(said.contains("a full pipe would block the node"), "{said}");
     }
 }
 
