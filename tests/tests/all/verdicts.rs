@@ -384,7 +384,7 @@ fn what_is_not_in_order_accuses_nobody() {
         ),
         (
             "blocks that stand behind later ones, cut where a process starts",
-            2,
+            0,
             [
                 &later(&lines[fifth..fifth + 2])[..],
                 &later(&lines[line_of(&lines, "end-block-finish", fifth)..]),
