@@ -93,7 +93,7 @@ pub struct WatchArgs {
 /// `901=http://a:1`.
 ///
 /// # Errors
-/// [`ArgumentError`].
+/// The argument is not of the form `ID=URL`.
 pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), ArgumentError> {
     let (id, node) = text.split_once('=').ok_or(ArgumentError::OpNode)?;
     Ok((id.parse()?, node.parse()?))
@@ -102,7 +102,7 @@ pub fn parse_op_node(text: &str) -> Result<(ChainId, Endpoint), ArgumentError> {
 /// `902=/var/log/proxyd.log`.
 ///
 /// # Errors
-/// [`ArgumentError`].
+/// The argument is not of the form `ID=FILE`.
 pub fn parse_checks(text: &str) -> Result<(ChainId, Place), ArgumentError> {
     let (id, file) = text.split_once('=').ok_or(ArgumentError::Checks)?;
     match file {
