@@ -604,6 +604,7 @@ impl Fingerprint {
             forget_end(&mut units);
         }
         Ok(BlockTrace {
+            torn: false,
             roots: Vec::new(),
             height: block.height,
             attempt: u32::from(block.attempt),

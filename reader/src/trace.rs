@@ -155,6 +155,8 @@ pub struct BlockTrace {
     pub executed: bool,
     /// It began on a proposal, before the network decided the block of this height.
     pub proposed: bool,
+    /// An entry of it is cut off and the next process writes behind it: the recording goes on.
+    pub torn: bool,
     /// Indices of units before which something is missing.
     pub holes: Vec<usize>,
     /// Its units.

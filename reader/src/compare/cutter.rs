@@ -190,23 +190,11 @@ impl<'a> Cutter<'a> {
             self.summary.carrier = Some(by);
         }
         self.summary.wrapped += u64::from(line.wrapped.is_some());
-        if !line.whole {
-            self.hole("an entry that was split or cut off", sink);
-            return true;
-        }
-        // A cut entry would differ from the whole one, so it counts as missing.
-        if !line.newline && json::members(line.bytes).any(|member| member.is_err()) {
-            self.hole("the last entry is cut off", sink);
+        if let Some(why) = self.unreadable(line) {
+            self.hole(why, sink);
             return true;
         }
         // A different JSON writer may have formatted heights and numbers differently.
-        if entry::is_torn(line.bytes) {
-            self.hole(
-                "an entry is cut off, and another one begins on its line",
-                sink,
-            );
-            return true;
-        }
         let plain = self.open_block.is_some() && line.wrapped.is_none();
         let as_sent = plain.then(|| self.rules.told(line.bytes));
         let bytes = as_sent.as_deref().unwrap_or(line.bytes);
@@ -256,6 +244,23 @@ impl<'a> Cutter<'a> {
             Some(height) => self.end(height, sink),
             None => more,
         }
+    }
+
+    /// Why a line gives no entry. A cut entry would differ from the whole one, so it counts as
+    /// missing.
+    fn unreadable(&mut self, line: &Line<'_>) -> Option<&'static str> {
+        let is_cut = || json::members(line.bytes).any(|member| member.is_err());
+        if !line.whole {
+            return Some("an entry that was split or cut off");
+        }
+        if !line.newline && is_cut() {
+            return Some("the last entry is cut off");
+        }
+        if entry::is_torn(line.bytes) {
+            self.open.torn = true;
+            return Some("an entry is cut off, and another one begins on its line");
+        }
+        None
     }
 
     /// Whether the order of the line's entries can be checked. A sender that drops entries leaves

@@ -671,7 +671,8 @@ impl Comparison {
         for (at, block) in [a, b].into_iter().enumerate() {
             let side = &mut self.sides[at];
             let is_first = side.heights.is_none_or(|(first, _)| first == block.height);
-            lacks[at] = !block.begun && !is_first || block.lacks_end() && goes_on[at];
+            lacks[at] =
+                !block.begun && !is_first || block.lacks_end() && (goes_on[at] || block.torn);
             if side.common_fault.is_none() {
                 let fault = block.fault.clone();
                 side.common_fault = fault.map(|why| (block.height, why));
@@ -708,7 +709,9 @@ impl Comparison {
     /// Adds the row of a height that one side only saved: it ran the block again, empty, and the
     /// execution itself is not in its recording.
     fn only_saved(&mut self, a: &BlockTrace, b: &BlockTrace, side: Side) {
-        let incomplete = &mut self.sides[side.index()].incomplete;
+        let lacks = &mut self.sides[side.index()];
+        lacks.gaps.add(a.height);
+        let incomplete = &mut lacks.incomplete;
         if incomplete.len() < LIST_LIMIT && incomplete.last() != Some(&a.height) {
             incomplete.push(a.height);
         }

@@ -148,7 +148,9 @@ impl Sender {
     fn begin_block(&mut self, height: u64) {
         self.begin(&format!("block_{height}"));
         let of = format!("\"blockHeight\":{height},\"blockTime\":{height}");
-        self.entry(&format!("\"type\":\"cosmic-swingset-begin-block\",{of}"));
+        for kind in ["begin-block", "run-start", "run-finish"] {
+            self.entry(&format!("\"type\":\"cosmic-swingset-{kind}\",{of}"));
+        }
     }
 
     /// Entries that no compressor makes small.

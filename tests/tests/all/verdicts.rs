@@ -322,7 +322,7 @@ fn what_is_not_in_order_accuses_nobody() {
     let cases: [(&str, i32, Vec<String>); 15] = [
         (
             "half an entry, and the next process in its line",
-            0,
+            2,
             [&lines[..finish], &[half]].concat(),
         ),
         (
@@ -384,7 +384,7 @@ fn what_is_not_in_order_accuses_nobody() {
         ),
         (
             "blocks that stand behind later ones, cut where a process starts",
-            0,
+            2,
             [
                 &later(&lines[fifth..fifth + 2])[..],
                 &later(&lines[line_of(&lines, "end-block-finish", fifth)..]),

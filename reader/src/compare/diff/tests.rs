@@ -46,8 +46,28 @@ fn a_block_that_ran_again_empty_is_not_compared_with_its_execution() {
     assert_eq!(verdict("agoric", &whole, &empty), "evidence insufficient");
     assert_eq!(verdict("agoric", &whole, &whole[1..]), "identical");
     assert_eq!(names("agoric", &whole), [true]);
+    assert_eq!(names("agoric", &empty), [false]);
     let again = [&whole[..], &empty[..]].concat();
     assert_eq!(names("agoric", &again), [true, false]);
+}
+
+/// The blocks around it are equal, and still the height was not compared.
+#[test]
+fn a_block_that_ran_again_empty_in_mid_recording_is_not_covered() {
+    let of = |line: &str, height: u64| line.replace(":7,", &format!(":{height},"));
+    let block = |height, lines: &[&str]| -> Vec<String> {
+        lines.iter().map(|line| of(line, height)).collect()
+    };
+    let ran = [BEGIN, EMPTY, RUN, RAN, END, SAVED];
+    let empty = [BEGIN, EMPTY, END, SAVED];
+    let recorded = |middle: &[&str]| {
+        let start = vec![START.to_owned()];
+        [start, block(6, &ran), block(7, middle), block(8, &ran)].concat()
+    };
+    let (whole, saved) = (recorded(&ran), recorded(&empty));
+    let [whole, saved] =
+        [&whole, &saved].map(|all| all.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(verdict("agoric", &whole, &saved), "evidence insufficient");
 }
 
 /// A log shipper sent a part of a block again that begins behind the block's own first

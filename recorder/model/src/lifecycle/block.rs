@@ -145,17 +145,12 @@ impl Block {
 
     /// Whether the marks say that its execution is recorded from the first entry to the
     /// last. They do not say whether the records still exist. An end that comes after
-    /// another block began, or the process started, does not end what belongs to it.
+    /// another block began, or the process started, does not end what belongs to it. A node
+    /// that had saved a block runs it again empty: that is no execution of it.
     pub fn is_complete(&self) -> bool {
         let is_own = |end: Position| self.until.is_none_or(|until| end.main <= until.main);
         let is_ended = self.end.is_some_and(is_own) && self.ended.has(Stream::Slog);
-        self.whole && is_ended && !self.is_empty_rerun()
-    }
-
-    /// Whether it executed a height again and ran nothing. A node that had saved a block
-    /// before it was killed runs it again empty: that is no execution of the block.
-    fn is_empty_rerun(&self) -> bool {
-        self.of.attempt > 1 && !self.executed
+        self.whole && self.executed && is_ended
     }
 
     /// Whether something is wrong with it, with or without a box.

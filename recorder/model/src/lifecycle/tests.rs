@@ -425,7 +425,7 @@ const TABLE: &[Row] = &[
         "start; run 1; n confirm 1 BB", "1.1 confirmed WCX", "", &["0 pin"]),
     row("confirmed above: everything below is confirmed",
         "start; run 1; begin 2; end 2; start; begin 2; end 2; n confirm 2",
-        "1.1 confirmed WCX; 2.1 confirmed WC; 2.2 confirmed W", "", &["3 release"]),
+        "1.1 confirmed WCX; 2.1 confirmed W; 2.2 confirmed W", "", &["3 release"]),
     row("what the network agreed with is not called back by another hash",
         "start; run 1; n hash 1 AA; run 2; n confirm 1 BB",
         "1.1 confirmed WCX; 2.1 committed WCXP", "", &["0 pin"]),
