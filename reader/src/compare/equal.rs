@@ -124,7 +124,7 @@ fn not_covered(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<
     // The verdicts at a height that found no room were not compared.
     let unjudged = comparison.common.same.left_out().filter(|_| gone.is_some());
     let unjudged = unjudged.map(|height| (height, Who::Both));
-    let found = [lacking(comparison, &stands), comparison.in_part, unjudged];
+    let found = [comparison.lacking(&stands), comparison.in_part, unjudged];
     let found = found.into_iter().flatten();
     let (height, who) = found.min_by_key(|(height, who)| (*height, rank(*who)))?;
     Some(Undecided::NotCovered { who, height })
@@ -137,14 +137,6 @@ fn rank(who: Who) -> u8 {
         Who::One(Side::B) => 1,
         Who::Both => 2,
     }
-}
-
-/// The lowest height that stands and in which a side has a gap, and the sides that have one.
-fn lacking(comparison: &Comparison, stands: &dyn Fn(u64) -> bool) -> Option<(u64, Who)> {
-    let first = comparison.sides.each_ref();
-    let first = first.map(|side| side.gaps.first(stands));
-    let height = first.iter().flatten().copied().min()?;
-    Some((height, Who::of(first.map(|first| first == Some(height)))))
 }
 
 /// The first height at which the sides have different blocks and neither side says that its

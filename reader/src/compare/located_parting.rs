@@ -92,10 +92,12 @@ fn compare_several_runs(
     let pairs = pairs_of_runs(counts);
     let all = (counts[0] as u64).saturating_mul(counts[1] as u64);
     let left_out = all.saturating_sub(pairs.iter().flatten().count() as u64);
+    let mut lacking = Vec::new();
     for pairs in pairs.into_iter().skip(compared) {
         let mut parted: Option<LocatedParting> = None;
         for [one, other] in pairs {
             let found = compare_runs(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
+            lacking.extend(found.comparison.lacking(&|_| true));
             if let Some(place) = place(&found.comparison) {
                 let before = parted
                     .as_ref()
@@ -115,7 +117,10 @@ fn compare_several_runs(
             return Ok(parted);
         }
     }
-    Ok(best.map(|best| LocatedParting { left_out, ..best }))
+    Ok(best.map(|mut best| {
+        best.comparison.lacks_too(&lacking);
+        LocatedParting { left_out, ..best }
+    }))
 }
 
 /// Whether the source is a box of a block that its node executed once. A node that was

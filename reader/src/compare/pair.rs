@@ -604,6 +604,23 @@ impl Comparison {
         is_common.then(|| self.sides[side.index()].attempt_at(height))
     }
 
+    /// The lowest height that stands and in which a side has a gap, and the sides that have one.
+    pub fn lacking(&self, stands: &dyn Fn(u64) -> bool) -> Option<(u64, Who)> {
+        let first = self.sides.each_ref();
+        let first = first.map(|side| side.gaps.first(stands));
+        let height = first.iter().flatten().copied().min()?;
+        Some((height, Who::of(first.map(|first| first == Some(height)))))
+    }
+
+    /// Takes over what earlier runs lack: a height that these runs do not have whole on both
+    /// sides either is not covered.
+    pub fn lacks_too(&mut self, earlier: &[(u64, Who)]) {
+        let earlier = earlier.iter().copied();
+        let open = earlier.filter(|(height, _)| !self.common.same.contains(*height));
+        let found = open.chain(self.in_part).min_by_key(|(height, _)| *height);
+        self.in_part = found;
+    }
+
     /// Whether a side was sent by a slog sender that may drop entries without a trace.
     pub fn is_left_out(&self) -> bool {
         self.sides.iter().any(|side| side.summary.wrapped > 0)
