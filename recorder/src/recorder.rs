@@ -247,16 +247,22 @@ impl Recorder {
             .life
             .search_from()
             .filter(|from| from.main < marked.main);
+        let begins = begin.unwrap_or(marked);
         let file = self.file.try_clone()?;
         let profile = Arc::clone(&self.config.profile);
-        let mut timeline =
-            Timeline::lines_after(&file, view, history.marked(), begin.unwrap_or(marked));
+        let mut timeline = Timeline::lines_after(&file, view, history.marked(), begins);
         let mut reached = marked;
-        let mut begins = Some(begin.unwrap_or(marked));
+        if let Some(hole) = evicted_before(view, begins) {
+            self.evicted_unread(&hole, begins);
+        }
         while let Some(entry) = timeline.next()? {
             let line = match entry {
                 Entry::Line(line) => line,
                 Entry::Marks(..) => continue,
+                Entry::Hole(hole) if hole.why == HoleKind::Evicted => {
+                    self.evicted_unread(&hole, reached);
+                    continue;
+                }
                 // Records are missing here. What follows may be the middle of a
                 // block.
                 Entry::Hole(hole) => {
@@ -264,9 +270,6 @@ impl Recorder {
                     continue;
                 }
             };
-            if let Some(from) = begins.take_if(|_| line.lane == Lane::Main) {
-                self.missed_before(view, from, &mut reached);
-            }
             let (before, after) = around(&line, reached);
             reached = reached.max(after);
             let understood = marked.is_behind(line.lane, line.counter);
@@ -284,17 +287,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// Where the lane begins behind what is read again, nobody knows what stood between.
-    fn missed_before(&mut self, view: &RingView, from: Position, reached: &mut Position) {
-        let first = view.lane(Lane::Main).first_counter();
-        if let Some(first) = first.filter(|first| *first > from.main) {
-            let hole = Hole {
-                lane: Lane::Main,
-                from: from.main,
-                to: first - 1,
-                why: HoleKind::Missing,
-            };
-            self.missed(&hole, reached);
+    /// The ring reused what stood there before it was read again. No block is held there, but
+    /// a block that has not begun may have been prepared there.
+    fn evicted_unread(&mut self, hole: &Hole, reached: Position) {
+        let main = hole.from;
+        if hole.lane == Lane::Main {
+            self.life.entry(true, Position { main, ..reached });
         }
     }
 
@@ -996,4 +994,16 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
         },
     };
     (at(line.counter), at(line.last + 1))
+}
+
+/// What the ring evicted behind a position and before its oldest record.
+fn evicted_before(view: &RingView, at: Position) -> Option<Hole> {
+    let main = view.lane(Lane::Main);
+    let oldest = main.first_counter().filter(|oldest| *oldest > at.main)?;
+    main.lost_before_first().is_none().then_some(Hole {
+        lane: Lane::Main,
+        from: at.main,
+        to: oldest - 1,
+        why: HoleKind::Evicted,
+    })
 }

@@ -421,3 +421,37 @@ fn a_block_whose_first_entry_a_power_cut_took_has_no_name() {
     let frozen = open(dir.path()).freeze(Some(1)).expect("a box");
     assert_eq!(frozen.name(), "1-incomplete");
 }
+
+/// What the ring reused by age is no loss, whenever the marks were written last.
+#[test]
+fn entries_that_the_ring_reused_unmarked_are_no_loss() {
+    use haltbox_format::mark::Mark;
+    use haltbox_format::ring::{Entry, RingView, Timeline};
+    use haltbox_model::history::History;
+    let dir = tempfile::tempdir().expect("a folder");
+    let host = open(dir.path());
+    let pad = "0".repeat(1000);
+    for number in 0..2 * SIZE / 1000 {
+        let entry = format!(r#"{{"type":"numbered","number":{number},"pad":"{pad}"}}"#);
+        host.record(entry.as_bytes()).expect("recorded");
+    }
+    // The file as a kill leaves it: its writer has not closed it.
+    let killed = tempfile::tempdir().expect("a folder");
+    std::fs::copy(dir.path().join("ring"), killed.path().join("ring")).expect("a copy");
+    let next = open(killed.path());
+    let ring = std::fs::File::open(killed.path().join("ring")).expect("a ring");
+    let view = RingView::read(&ring).expect("a ring");
+    assert!(
+        view.lane(Lane::Main).first_counter() > Some(1000),
+        "it never wrapped"
+    );
+    let history = History::read(&ring, &view).expect("marks");
+    let mut timeline = Timeline::new(&ring, &view, history.marked());
+    while let Some(entry) = timeline.next().expect("readable") {
+        if let Entry::Marks(_, marks, _) = entry {
+            let loss = marks.iter().find(|mark| matches!(mark, Mark::Loss(_)));
+            assert_eq!(loss, None);
+        }
+    }
+    drop(next);
+}

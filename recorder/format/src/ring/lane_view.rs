@@ -155,10 +155,23 @@ impl LaneView {
 
     /// Why counters are missing between two neighbouring runs; `None` if none are.
     pub fn gap(&self, before: &Run, after: &Run) -> Option<Gap> {
-        if before.last + 1 >= after.first {
-            return None;
+        let missing = before.last + 1 < after.first;
+        missing.then(|| self.why_missing(before.generation, after))
+    }
+
+    /// First of the counters that are lost before the oldest record; `None` if everything
+    /// before it was evicted.
+    pub fn lost_before_first(&self) -> Option<u64> {
+        let first = self.runs.first().filter(|run| run.first > 0)?;
+        match self.why_missing(Some(0), first) {
+            Gap::Evicted => None,
+            Gap::Missing => Some(0),
         }
-        let (from, to) = (before.generation, self.filling_of(after));
+    }
+
+    /// Why counters are missing behind the filling `from` and before a run.
+    fn why_missing(&self, from: Option<u64>, after: &Run) -> Gap {
+        let to = self.filling_of(after);
         let is_lost = |slot: &Slot| match slot.state {
             SlotState::Damaged => true,
             SlotState::Free => false,
@@ -175,9 +188,19 @@ impl LaneView {
             (None, Some(_)) => !leftover,
             (_, None) => false,
         };
-        Some(match reused && !damaged {
+        match reused && !damaged && !self.begins_late(after) {
             true => Gap::Evicted,
             false => Gap::Missing,
+        }
+    }
+
+    /// Whether the filling of a run begins with counters that are not there.
+    fn begins_late(&self, run: &Run) -> bool {
+        self.slots.iter().any(|slot| match slot.state {
+            SlotState::Filled { generation, first } => {
+                slot.index == run.segment && run.generation == Some(generation) && first < run.first
+            }
+            SlotState::Free | SlotState::Damaged => false,
         })
     }
 
