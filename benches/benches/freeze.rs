@@ -26,6 +26,7 @@ fn main() {
         },
         profile: Arc::clone(&profile),
         node_lane: Lane::Local,
+        own_start: false,
         populate: true,
     };
     let opened = Recorder::open(&folder.path().join("ring"), config).expect("a recorder");

@@ -48,6 +48,7 @@ fn main() {
         },
         profile: Arc::new(Profile::builtin("agoric").expect("builtin")),
         node_lane: Lane::Local,
+        own_start: false,
         populate: true,
     };
     let mut recorder = Recorder::open(&folder.path().join("ring"), config)

@@ -197,6 +197,7 @@ impl HostRecorder {
         })?;
         make_folders(&options)?;
         let profile = Arc::new(options.profile.clone());
+        let writes_marks = entry::mark_blocks(&profile);
         let config = Config {
             ring: RingOptions {
                 size: options.size,
@@ -205,6 +206,7 @@ impl HostRecorder {
             },
             profile: Arc::clone(&profile),
             node_lane: Lane::Local,
+            own_start: writes_marks,
             populate: options.background.is_some(),
         };
         let opened = Recorder::open(&RecorderDir::at(&options.dir).ring(), config)
@@ -213,7 +215,6 @@ impl HostRecorder {
         // Another program may have written boxes for blocks that the ring still
         // pins.
         recorder.learn_of_boxes(&RecorderDir::at(&options.dir).boxes());
-        let writes_marks = entry::mark_blocks(&profile);
         let lends = entry::may_be_laid(&profile) && recorder.may_lend();
         let program = options.node_program.as_deref().and_then(Program::now);
         Program::note(program.as_ref(), &options.dir);

@@ -6,6 +6,7 @@
 //! marks, and reads those again.
 
 mod boxes_of_others;
+mod lost_start;
 mod resuming;
 mod told_elsewhere;
 
@@ -35,6 +36,7 @@ use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::ring_profile::rules_of;
 use crate::source_entry::{CUT_KEEPS, Given, LeftOut};
+use lost_start::Starts;
 pub use resuming::resume_points;
 
 /// Most dropped records that one loss mark counts.
@@ -43,6 +45,8 @@ const NO_SEGMENT: &str = "no segment was free: pinned blocks are kept, later rec
 const NO_WRITE: &str = "the ring's file took no writes: its disk was full, failed, or was too slow";
 /// Released blocks that stay in memory beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
+
+const LOST_START: &str = "the machine went down, and a start of the node may be lost";
 
 /// Settings of a recorder.
 #[derive(Clone)]
@@ -55,6 +59,9 @@ pub struct Config {
     /// the log does not overwrite block records. A log that is the only stream
     /// may have the main lane.
     pub node_lane: Lane,
+    /// Whether the program records the start of the node's process itself, as its first
+    /// entry. It runs in that process then, so each opening of the ring is a start.
+    pub own_start: bool,
     /// Whether a thread makes pages present ahead of the writer.
     pub populate: bool,
 }
@@ -252,6 +259,11 @@ impl Recorder {
         let profile = Arc::clone(&self.config.profile);
         let mut timeline = Timeline::lines_after(&file, view, history.marked(), begins);
         let mut reached = marked;
+        let mut starts = match self.config.own_start {
+            true => Starts::told(&file, view)?,
+            false if resuming::machine_went_down(history, &machine::boot()) => Starts::Doubted,
+            false => Starts::Whole,
+        };
         if let Some(hole) = evicted_before(view, begins) {
             self.evicted_unread(&hole, begins);
         }
@@ -270,12 +282,16 @@ impl Recorder {
                     continue;
                 }
             };
+            let understood = marked.is_behind(line.lane, line.counter);
+            if !understood && starts.may_lack_one_before(&line) {
+                self.lost(line.counter, LOST_START, &mut reached);
+            }
             let (before, after) = around(&line, reached);
             reached = reached.max(after);
-            let understood = marked.is_behind(line.lane, line.counter);
             match (line.stream, &profile.slog) {
                 (Stream::Slog, Some(rules)) => {
                     let entry = rules.read(line.bytes);
+                    entry.events().for_each(|event| starts.learn(&line, &event));
                     self.understand_slog(&entry, before, after, understood);
                 }
                 (Stream::Node, _) if !understood => {
@@ -298,22 +314,24 @@ impl Recorder {
 
     fn missed(&mut self, hole: &Hole, reached: &mut Position) {
         if hole.lane == Lane::Main {
-            reached.main = reached.main.max(hole.to + 1);
-            let loss = Mark::Loss(Loss {
-                lane: Lane::Main,
-                stream: None,
-                records: 0,
-                bytes: 0,
-                why: format!("{hole}, found when the ring was opened"),
-                dropped: true,
-                counters: Some(Counters {
-                    from: hole.to + 1,
-                    until: hole.to + 1,
-                }),
-            });
-            self.life.apply(&loss, *reached);
-            self.publish_at(*reached, &[loss]);
+            self.lost(hole.to + 1, &hole.to_string(), reached);
         }
+    }
+
+    /// Entries before this counter are lost, or may be.
+    fn lost(&mut self, until: u64, why: &str, reached: &mut Position) {
+        reached.main = reached.main.max(until);
+        let loss = Mark::Loss(Loss {
+            lane: Lane::Main,
+            stream: None,
+            records: 0,
+            bytes: 0,
+            why: format!("{why}, found when the ring was opened"),
+            dropped: true,
+            counters: Some(Counters { from: until, until }),
+        });
+        self.life.apply(&loss, *reached);
+        self.publish_at(*reached, &[loss]);
     }
 
     fn begin_session(&mut self) {

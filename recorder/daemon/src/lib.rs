@@ -55,7 +55,7 @@
 //!
 //! let ring = RingOptions { size: 4 << 20, in_host: false, engine: None };
 //! let profile = Profile::builtin("host")?.into();
-//! let config = Config { ring, profile, node_lane: Lane::Local, populate: false };
+//! let config = Config { ring, profile, node_lane: Lane::Local, own_start: false, populate: false };
 //! let mut recorder = Recorder::open(&dir.join("ring"), config)?.recorder;
 //! let mut source = Source::open(Stream::Slog, &Place::Path(slog), None, 0)?;
 //! let mut record = |entry: haltbox_recorder::source_entry::Given<'_>| {

@@ -81,6 +81,7 @@ fn open(folder: &Path, profile: &Arc<Profile>) -> Recorder {
         },
         profile: Arc::clone(profile),
         node_lane: Lane::Local,
+        own_start: false,
         populate: false,
     };
     Recorder::open(&folder.join("ring"), config)

@@ -455,3 +455,34 @@ fn entries_that_the_ring_reused_unmarked_are_no_loss() {
     }
     drop(next);
 }
+
+/// Where a process died in a block, the next one prepares its own: the start between the two
+/// tells them apart, and it stands where a power cut takes it without a trace.
+#[test]
+fn a_block_behind_a_start_that_a_power_cut_took_has_no_name() {
+    use std::os::unix::fs::FileExt;
+    let folders = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
+    let ring = |at: usize| folders[at].path().join("ring");
+    let dead = open(folders[0].path());
+    execute(&dead, 1, 1);
+    dead.begin_block(2, 2, None).expect("begun");
+    std::fs::copy(ring(0), ring(1)).expect("what a kill leaves");
+    let besides = 5 * (256 << 10);
+    let mut older = vec![0; besides];
+    let file = std::fs::File::open(ring(1)).expect("a ring");
+    file.read_exact_at(&mut older, 64 << 10)
+        .expect("all but the main lane");
+    let next = open(folders[1].path());
+    next.record(br#"{"type":"step-upgrade"}"#)
+        .expect("recorded");
+    execute(&next, 3, 7);
+    std::fs::copy(ring(1), ring(2)).expect("what a power cut leaves");
+    let file = std::fs::File::options().write(true).open(ring(2));
+    let file = file.expect("a ring");
+    file.write_all_at(&older, 64 << 10).expect("older pages");
+    let name = next.freeze(Some(3)).expect("a box").name();
+    assert!(!name.ends_with("incomplete"), "{name}");
+    let again = open(folders[2].path());
+    let name = again.freeze(Some(3)).expect("a box").name();
+    assert_eq!(name, "3-incomplete");
+}

@@ -33,8 +33,7 @@ pub fn resume_points(
     boot: &str,
 ) -> std::io::Result<(Vec<SourceMark>, Vec<Stream>)> {
     let (mut sources, mut uncertain) = (Vec::new(), Vec::new());
-    let crashed = |(_, session): &(Stamp, Session)| session.boot != boot;
-    let crashed = !history.closed && history.sessions.last().is_some_and(crashed);
+    let crashed = machine_went_down(history, boot);
     for MarkedSource { at, mark, dropped } in &history.sources {
         let read = match crashed {
             true => None,
@@ -59,6 +58,13 @@ pub fn resume_points(
         sources.push(mark);
     }
     Ok((sources, uncertain))
+}
+
+/// Whether the machine went down while the last session recorded: any page behind its marks
+/// may be missing.
+pub(super) fn machine_went_down(history: &History, boot: &str) -> bool {
+    let another = |(_, session): &(Stamp, Session)| session.boot != boot;
+    !history.closed && history.sessions.last().is_some_and(another)
 }
 
 /// What was recorded of a source behind a position.

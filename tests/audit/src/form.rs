@@ -231,6 +231,7 @@ fn ring(tape: &Tape, profile: &Profile, path: &Path) -> Option<()> {
         },
         profile: Arc::new(profile.clone()),
         node_lane: Lane::Local,
+        own_start: false,
         populate: false,
     };
     let mut recorder = Recorder::open(path, config).ok()?.recorder;

@@ -504,7 +504,7 @@ pub fn adopt(model: &mut Model, look: &Look) -> Result<(), String> {
         let alike = |b: &&Block| b.of.0 == of.0 && model.hash_before(b) == hash;
         let is_as_before = known.end.is_none() || model.blocks.iter().any(|b| alike(&b));
         let wrong = hash.is_some() && known.whole && !is_as_before;
-        if wrong && !lost_a_start(model, from.min(known.from), known.end) {
+        if wrong {
             if std::env::var_os("HALTBOX_TRACE").is_some() {
                 dump(model, look, of);
             }
@@ -529,14 +529,6 @@ pub fn adopt(model: &mut Model, look: &Look) -> Result<(), String> {
     }
     model.blocks = blocks;
     hashes(model, look)
-}
-
-/// The power took the start of a process, its entry and its marks, and left what came behind
-/// it: nothing tells a reader that what stood before belongs to no block of the new process.
-fn lost_a_start(model: &Model, from: usize, end: Option<usize>) -> bool {
-    let entries = model.log.get(from..end.unwrap_or(from)).unwrap_or_default();
-    let is_start = |entry: &Entry| entry.line.starts_with(br#"{"type":"host-start"#);
-    entries.iter().any(|entry| is_start(entry) && entry.gone)
 }
 
 /// The first entry at a counter or behind it.

@@ -54,6 +54,7 @@ pub fn ring(path: &Path, lines: &[Vec<u8>], size: u64) {
         },
         profile: Arc::new(Profile::builtin("agoric").expect("a profile")),
         node_lane: Lane::Local,
+        own_start: false,
         populate: false,
     };
     let mut recorder = Recorder::open(path, config).expect("a ring").recorder;

@@ -256,6 +256,7 @@ impl History {
             },
             profile: Arc::clone(&self.profile),
             node_lane: Lane::Local,
+            own_start: false,
             populate: false,
         };
         let opened = Recorder::open(&self.ring(), config).expect("a ring");

@@ -331,6 +331,7 @@ fn a_mark_of_an_older_recorder_is_believed() {
         },
         profile: Arc::new(Profile::builtin("agoric").expect("builtin")),
         node_lane: Lane::Local,
+        own_start: false,
         populate: false,
     };
     let mut ring = Ring::open(&dir.join("ring"), config)

@@ -320,6 +320,7 @@ fn recorder(path: &Path) -> Opened {
         },
         profile: Arc::new(Profile::builtin("agoric").expect("builtin")),
         node_lane: Lane::Local,
+        own_start: false,
         populate: false,
     };
     Ring::open(path, config).expect("a recorder")

@@ -540,6 +540,7 @@ mod tests {
             },
             profile: Arc::new(Profile::builtin("agoric").unwrap()),
             node_lane: Lane::Local,
+            own_start: false,
             populate: false,
         };
         let mut recorder = Recorder::open(&path, config).unwrap().recorder;

@@ -38,6 +38,7 @@ pub(super) fn config_of(options: &Options) -> Config {
             engine: None,
         },
         profile: Arc::new(options.profile.clone()),
+        own_start: false,
         node_lane: match options.slog {
             Some(_) => Lane::Local,
             None => Lane::Main,

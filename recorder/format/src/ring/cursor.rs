@@ -16,6 +16,8 @@ pub struct Record<'a> {
     pub counter: u64,
     /// Counter of its last fragment.
     pub last: u64,
+    /// Number of the opening of the ring that wrote it.
+    pub epoch: u32,
     /// Flags of the record.
     pub flags: Flags,
     /// Its bytes, lane prefix included.
@@ -73,6 +75,8 @@ pub struct RecordCursor<'a> {
     /// Record whose last fragment has not come yet.
     partial: Option<Partial>,
     joined: Vec<u8>,
+    /// Epoch of the fragment that was read last.
+    epoch: u32,
     /// The current item, and whether `next` has returned it already.
     held: Option<Step>,
     delivered: bool,
@@ -132,6 +136,7 @@ impl<'a> RecordCursor<'a> {
             before: Before::Nothing,
             partial: None,
             joined: Vec::new(),
+            epoch: 0,
             held: None,
             delivered: false,
         }
@@ -210,6 +215,7 @@ impl<'a> RecordCursor<'a> {
                 Some(Found::Record(Record {
                     counter,
                     last,
+                    epoch: self.epoch,
                     flags,
                     payload,
                 }))
@@ -243,11 +249,13 @@ impl<'a> RecordCursor<'a> {
             }
             let to = from + fragment.payload.len();
             let (part, flags, end) = (fragment.part, fragment.flags, fragment.end);
+            let epoch = fragment.seq.epoch();
             if let Some(torn) = self.tears(part) {
                 return Ok(Step::Found(torn));
             }
             self.offset = end;
             self.expected = Some(seq + 1);
+            self.epoch = epoch;
             if let Some(step) = self.take(part, flags, seq, from, to) {
                 return Ok(step);
             }

@@ -34,6 +34,8 @@ pub struct Line<'a> {
     pub counter: u64,
     /// Counter of its last fragment.
     pub last: u64,
+    /// Number of the opening of the ring that wrote it.
+    pub epoch: u32,
     /// The stream it belongs to.
     pub stream: Stream,
     /// Its bytes, without a line end.
@@ -369,6 +371,7 @@ fn line<'a>(lane: Lane, record: &Record<'a>, payload: &'a [u8], context: bool) -
         lane,
         counter: record.counter,
         last: record.last,
+        epoch: record.epoch,
         stream: flags.stream(),
         bytes,
         terminated,
