@@ -58,28 +58,28 @@ impl Archive {
         Ok(Some((ring, if written { until } else { from })))
     }
 
-    /// Position up to which a ring is archived, from the newest files that are
-    /// of this ring.
+    /// Position up to which a ring is archived. All files count: after the clock went back,
+    /// the newest name is not that of the newest records.
     fn reached(&self, ring: RingId) -> Result<Option<Position>, ArchiveError> {
-        let mut main = None;
-        for file in self.files()?.iter().rev() {
+        let mut reached: Option<Position> = None;
+        for file in self.files()? {
             // Skip a damaged file. The pass archives its blocks again if the
             // ring still has them.
             let Ok(manifest) = Manifest::read(&open_file(&file.path)?) else {
                 continue;
             };
             let covered = manifest.coverage;
-            if covered.ring != Some(ring) {
+            let Some(main) = covered.main.filter(|_| covered.ring == Some(ring)) else {
                 continue;
-            }
-            let behind = covered.main.map(|span| span.to + 1);
-            main = main.max(behind);
-            if let (Some(main), Some(local)) = (main, covered.local) {
-                let local = local.to + 1;
-                return Ok(Some(Position { main, local }));
-            }
+            };
+            let local = covered.local.map_or(0, |span| span.to + 1);
+            let behind = reached.unwrap_or_default();
+            reached = Some(Position {
+                main: behind.main.max(main.to + 1),
+                local: behind.local.max(local),
+            });
         }
-        Ok(main.map(|main| Position { main, local: 0 }))
+        Ok(reached)
     }
 
     /// Returns false and writes nothing if no block of the span is left in the

@@ -347,3 +347,26 @@ fn an_archive_that_another_writes_is_left_to_it_until_it_ends() {
     }
     assert_eq!(node.names(), [(1, 8)]);
 }
+
+/// Names sort by time, and the clock of a machine goes back.
+#[test]
+fn a_clock_that_went_back_has_nothing_archived_twice() {
+    let mut node = Node::new();
+    for heights in [1..=5, 6..=9] {
+        let said = Given::line(b"8:00AM INF a line of the node's log");
+        node.recorder.record(Stream::Node, said);
+        node.execute(heights);
+        node.pass();
+    }
+    assert_eq!(node.names(), [(1, 4), (5, 8)]);
+    let newest = node.archive.files().unwrap().pop().unwrap();
+    let earlier = ArchiveName {
+        hour: "2001-01-01T00".to_owned(),
+        ..newest.name
+    };
+    let earlier = newest.path.with_file_name(earlier.to_string());
+    fs::rename(&newest.path, earlier).unwrap();
+    node.done = None;
+    node.pass();
+    assert_eq!(node.names(), [(5, 8), (1, 4)]);
+}

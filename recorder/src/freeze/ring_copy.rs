@@ -183,7 +183,9 @@ impl<'a> RingCopy<'a> {
     fn run(mut self, ring: Reading<'_>) -> Result<Copied, CopyError> {
         let mut timeline = match self.scope {
             Scope::Span(from, _) => {
-                self.evicted_before(from);
+                if ring.view.lane(Lane::Main).lost_before_first().is_none() {
+                    self.evicted_before(from);
+                }
                 Timeline::after(ring.file, ring.view, ring.history.marked(), from)
             }
             Scope::Everything | Scope::Block(_) => {

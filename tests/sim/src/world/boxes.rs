@@ -95,6 +95,12 @@ impl Content {
     }
 }
 
+fn ends_in_a_hole(content: &Content) -> bool {
+    let end = content.manifest.coverage.main.map(|span| span.to);
+    let holes = content.manifest.holes.iter();
+    holes.map(|hole| Some(hole.to)).any(|to| to == end)
+}
+
 fn names_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
@@ -205,11 +211,17 @@ impl World {
                 return Err(format!("the box of {of:?} lacks {text}"));
             }
         }
-        self.tells_holes(content, &found)
+        self.tells_holes(content, &found, false)
     }
 
-    /// What is missing between the lines of a file is told by its holes.
-    fn tells_holes(&self, content: &Content, found: &BTreeSet<usize>) -> Result<(), String> {
+    /// What is missing between the lines of a file is told by its holes. `told`: the file
+    /// before it tells that its end is missing.
+    fn tells_holes(
+        &self,
+        content: &Content,
+        found: &BTreeSet<usize>,
+        told: bool,
+    ) -> Result<(), String> {
         // Of entries that repeat themselves nobody knows which one it is.
         let is_one = |index: &&usize| !check::may_repeat(&self.model.log[**index].line);
         let (Some(first), Some(last)) = (found.iter().find(is_one), found.last()) else {
@@ -224,7 +236,7 @@ impl World {
                 && !check::may_repeat(&entry.line)
         });
         match missing {
-            Some(index) if content.manifest.holes.is_empty() => Err(format!(
+            Some(index) if content.manifest.holes.is_empty() && !told => Err(format!(
                 "{} lacks {} and tells of no hole",
                 content.identity.name,
                 check::shown(&self.model.log[index].line)
@@ -418,6 +430,7 @@ impl World {
         files.sort_by_key(|content| (span(content).from, u64::MAX - span(content).to));
         let mut all: Vec<usize> = Vec::new();
         let mut behind: Option<u64> = None;
+        let mut ends_in_hole = false;
         for content in &files {
             let (from, to) = (span(content).from, span(content).to);
             if behind.is_some_and(|behind| to < behind) {
@@ -432,7 +445,8 @@ impl World {
             let first = all.last().copied();
             let found = self.entries_of(&content.lines, first.map_or(0, |last| last + 1))?;
             let joined: BTreeSet<usize> = first.into_iter().chain(found.iter().copied()).collect();
-            self.tells_holes(content, &joined)?;
+            let told = std::mem::replace(&mut ends_in_hole, ends_in_a_hole(content));
+            self.tells_holes(content, &joined, told)?;
             self.names_blocks(content)?;
             all.extend(found);
         }
