@@ -1025,3 +1025,6 @@ fn evicted_before(view: &RingView, at: Position) -> Option<Hole> {
         why: HoleKind::Evicted,
     })
 }
+
+#[cfg(test)]
+mod tests;

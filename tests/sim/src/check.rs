@@ -428,16 +428,18 @@ fn hashes(model: &mut Model, look: &Look) -> Result<(), String> {
 /// A mark says that the block's segment was taken for another: its records may still stand
 /// there, and are not counted on.
 fn is_overwritten(look: &Look, of: crate::model::Of) -> bool {
-    let found = look
-        .blocks
-        .iter()
-        .find(|b| (b.of.height, b.of.attempt) == of);
+    let mut blocks = look.blocks.iter();
+    let found = blocks.find(|b| (b.of.height, b.of.attempt) == of);
     let Some(block) = found.filter(|block| !block.whole) else {
         return false;
     };
     let until = block.end.map_or(u64::MAX, |end| end.main);
     let mut ranges = look.overwritten.iter();
-    ranges.any(|(from, behind)| *from < until && block.from.main < *behind)
+    let own = ranges.any(|(from, behind)| *from < until && block.from.main < *behind);
+    // Nor is a block that begins in the middle of one of which that is said.
+    let mut others = look.blocks.iter();
+    let broken_off = others.find(|b| b.end.is_none() && b.until == Some(block.from));
+    own || broken_off.is_some_and(|b| is_overwritten(look, (b.of.height, b.of.attempt)))
 }
 
 /// What model and reader know of a block, for whoever looks for a fault.
