@@ -47,6 +47,20 @@ impl ArchiveName {
         }
     }
 
+    /// The name of a part, moved behind `newest` if it does not sort behind it: a clock that
+    /// went back must not change which file is the oldest.
+    pub fn behind(self, newest: &ArchiveName) -> ArchiveName {
+        let sorts_behind = (&self.hour, &self.part) > (&newest.hour, &newest.part);
+        if sorts_behind {
+            return self;
+        }
+        ArchiveName {
+            hour: newest.hour.clone(),
+            part: Some(next_second(newest.part.as_deref())),
+            ..self
+        }
+    }
+
     fn is_sound(&self) -> bool {
         let shape = |text: &str, shape: &str| {
             let same = |(found, wanted): (char, char)| match wanted {
@@ -79,6 +93,17 @@ impl FromStr for ArchiveName {
     fn from_str(text: &str) -> Result<ArchiveName, NameError> {
         parse(text).ok_or_else(|| NameError::Archive(start_of(text)))
     }
+}
+
+/// The second behind `part`, the first of its hour, or the last one again.
+fn next_second(part: Option<&str>) -> String {
+    let number = |range: std::ops::Range<usize>| part?.get(range)?.parse::<u32>().ok();
+    let next = number(0..2)
+        .zip(number(2..4))
+        .map_or(0, |(minutes, seconds)| {
+            (minutes * 60 + seconds + 1).min(3599)
+        });
+    format!("{:02}{:02}", next / 60, next % 60)
 }
 
 fn parse(text: &str) -> Option<ArchiveName> {
@@ -120,6 +145,49 @@ mod tests {
         let names: Vec<ArchiveName> = order.iter().map(|name| name.parse().unwrap()).collect();
         assert!(names.is_sorted());
         assert_eq!(names[2].edition, 2);
+    }
+
+    #[test]
+    fn a_part_is_named_behind_the_newest_file() {
+        let named = |time, newest: &str| {
+            let part = ArchiveName::part(time, (7, 9)).unwrap();
+            part.behind(&newest.parse().unwrap()).to_string()
+        };
+        let cases = [
+            (
+                "2026-11-21T10:05:30Z",
+                "2026-11-21T100529Z-1-6",
+                "2026-11-21T100530Z-7-9",
+            ),
+            (
+                "2026-11-21T10:05:30Z",
+                "2026-11-21T100530Z-1-6",
+                "2026-11-21T100531Z-7-9",
+            ),
+            (
+                "2026-11-21T10:05:30Z",
+                "2026-11-21T105959Z-1-6",
+                "2026-11-21T105959Z-7-9",
+            ),
+            (
+                "2026-11-21T10:05:30Z",
+                "2026-11-21T10Z-1-6",
+                "2026-11-21T100530Z-7-9",
+            ),
+            (
+                "2026-11-21T10:05:30Z",
+                "2026-11-22T03Z-1-6",
+                "2026-11-22T030000Z-7-9",
+            ),
+            (
+                "2026-11-21T10:05:30Z",
+                "2026-11-21T110959Z-1-6.2",
+                "2026-11-21T111000Z-7-9",
+            ),
+        ];
+        for (time, newest, name) in cases {
+            assert_eq!(named(time, newest), name, "{time} {newest}");
+        }
     }
 
     #[test]

@@ -110,7 +110,11 @@ impl Archive {
         let Some(heights) = covered.first_height.zip(covered.last_height) else {
             return Ok(false);
         };
-        let name = ArchiveName::part(&created, heights);
+        let newest = self.files()?.pop();
+        let name = ArchiveName::part(&created, heights).map(|name| match &newest {
+            Some(newest) => name.behind(&newest.name),
+            None => name,
+        });
         let name = name.and_then(|name| FileStem::new(&name.to_string()));
         let name = name.ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
         let identity = Identity {

@@ -370,3 +370,21 @@ fn a_clock_that_went_back_has_nothing_archived_twice() {
     node.pass();
     assert_eq!(node.names(), [(5, 8), (1, 4)]);
 }
+
+/// Else the budget would remove the newest records, and an older attempt be found.
+#[test]
+fn what_is_archived_later_sorts_behind() {
+    let mut node = Node::new();
+    node.execute(1..=5);
+    node.pass();
+    let newest = node.archive.files().unwrap().pop().unwrap();
+    let later = ArchiveName {
+        hour: "2999-12-31T22".to_owned(),
+        ..newest.name
+    };
+    let later = newest.path.with_file_name(later.to_string());
+    fs::rename(&newest.path, later).unwrap();
+    node.execute(6..=9);
+    node.pass();
+    assert_eq!(node.names(), [(1, 4), (5, 8)]);
+}
