@@ -120,6 +120,7 @@ fn a_block_that_does_not_stand_is_told_until_a_box_holds_it() {
 
 /// Of some a box never comes: they must not push out what is well.
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes under Miri")]
 fn blocks_that_do_not_stand_are_told_within_bounds() {
     let mut told = told();
     told.add((6..2000).flat_map(broken));

@@ -273,6 +273,7 @@ fn an_unsound_value_counts_as_absent_alone() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes under Miri")]
 fn lists_are_bounded_and_depth_is_no_matter() {
     let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
     let many = vec!["{}"; LIST_MAX + 10].join(",");

@@ -275,6 +275,7 @@ fn a_checkpoint_carries_a_block_with_all_its_members() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes under Miri")]
 fn a_mark_too_long_for_its_length_is_told_of() {
     let text = "x".repeat(1 << 24);
     let found = round_trip(&[Mark::Note(Note { text }), Mark::Close])
@@ -307,6 +308,9 @@ fn every_mark_is_written_as_in_the_rings_there_are() {
     );
 }
 
+/// Miri runs the code some thousand times slower.
+const ROUNDS: usize = if cfg!(miri) { 40 } else { 20_000 };
+
 #[test]
 fn damaged_marks_are_read_without_harm() {
     let sound = MARKS.to_vec();
@@ -318,7 +322,7 @@ fn damaged_marks_are_read_without_harm() {
         usize::try_from(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % sides
     };
     let (mut marks, mut changed) = (0, 0);
-    for _ in 0..20_000 {
+    for _ in 0..ROUNDS {
         let mut bytes = sound.clone();
         for _ in 0..=roll(8) {
             let place = roll(bytes.len());
@@ -330,14 +334,14 @@ fn damaged_marks_are_read_without_harm() {
         changed += usize::from(found != decode_marks(&sound).unwrap().1);
         assert_eq!(round_trip(&found).unwrap().1, found);
     }
-    println!("{marks} marks read, {changed} of 20000 records were changed by the damage");
-    assert!(changed > 10_000);
+    println!("{marks} marks read, {changed} of {ROUNDS} records were changed by the damage");
+    assert!(changed > ROUNDS / 2);
 }
 
 #[test]
 fn random_bytes_are_read_without_harm() {
     let mut seed = 1_u64;
-    for length in 0..4096 {
+    for length in (0..4096).step_by((20_000 / ROUNDS) | 1) {
         let bytes: Vec<u8> = std::iter::repeat_with(|| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (seed >> 56) as u8 % if length % 2 == 0 { 20 } else { 255 }

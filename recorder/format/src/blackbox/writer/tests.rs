@@ -122,6 +122,7 @@ fn manifest(bytes: &[u8]) -> Manifest {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn zstd_prints_the_slog_and_the_box_is_as_small_as_zstd() {
     let slog = slog();
     let begun = std::time::Instant::now();
@@ -139,6 +140,7 @@ fn zstd_prints_the_slog_and_the_box_is_as_small_as_zstd() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 #[ignore = "needs zstd; `-- --ignored` runs it"]
 fn the_zstd_program_prints_the_slog() {
     let slog = slog();
@@ -154,6 +156,7 @@ fn the_zstd_program_prints_the_slog() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn the_manifest_knows_every_frame() {
     let slog = generated(500);
     let (bytes, summary) = box_of(&slog, &small());
@@ -190,6 +193,7 @@ fn the_manifest_knows_every_frame() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn the_seek_table_has_the_checksums_of_the_content() {
     let (bytes, _) = box_of(&generated(200), &small());
     let footer = Footer::parse(&bytes[bytes.len() - FOOTER_LEN..], u64::MAX).unwrap();
@@ -204,6 +208,7 @@ fn the_seek_table_has_the_checksums_of_the_content() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn blocks_and_cranks_point_at_their_lines() {
     let mut file = Cursor::new(Vec::new());
     let mut writer = BoxWriter::new(&mut file, &small()).unwrap();
@@ -268,6 +273,7 @@ fn blocks_and_cranks_point_at_their_lines() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn long_lines_and_lines_without_an_end_have_their_own_frames() {
     let long = vec![b'x'; 100_000];
     let mut file = Cursor::new(Vec::new());
@@ -302,6 +308,7 @@ fn long_lines_and_lines_without_an_end_have_their_own_frames() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn side_streams_beyond_the_bound_are_written_early_and_stay_in_order() {
     let mut file = Cursor::new(Vec::new());
     let mut writer = BoxWriter::new(&mut file, &small()).unwrap();
@@ -402,6 +409,7 @@ impl Seek for Shared {
 type Begin = fn(Shared, &Options) -> Result<BoxWriter<Shared>, BoxError>;
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn a_thread_of_its_own_writes_the_same_box() {
     let slog = generated(5000);
     let here = box_of(&slog, &small());
@@ -413,6 +421,7 @@ fn a_thread_of_its_own_writes_the_same_box() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn nothing_is_written_once_a_writer_is_dropped() {
     let file = Shared::with_room(usize::MAX);
     let mut writer = BoxWriter::with_thread(file.clone(), &small()).unwrap();
@@ -422,6 +431,7 @@ fn nothing_is_written_once_a_writer_is_dropped() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn a_full_disk_is_told_apart_and_leaves_an_unfinished_box() {
     let slog = generated(500);
     let begins: [Begin; 2] = [BoxWriter::new, BoxWriter::with_thread];
@@ -450,6 +460,7 @@ fn a_full_disk_is_told_apart_and_leaves_an_unfinished_box() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn nothing_is_written_behind_a_failed_write() {
     let mut file = Tight {
         file: Cursor::new(Vec::new()),
@@ -465,6 +476,7 @@ fn nothing_is_written_behind_a_failed_write() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn the_system_s_own_full_device_is_no_space() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
         return println!("no /dev/full here");
@@ -569,6 +581,7 @@ fn check_index(file: &[u8]) -> Vec<u64> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn joined_boxes_hold_what_each_held_and_index_it() {
     let parts = [
         box_of_blocks(3..9),
@@ -597,6 +610,7 @@ fn joined_boxes_hold_what_each_held_and_index_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn a_block_is_taken_out_of_a_box_with_its_cranks_and_nothing_before_it() {
     let file = box_of_blocks(3..60);
     let manifest = Manifest::read(&file).unwrap();
@@ -617,6 +631,7 @@ fn a_block_is_taken_out_of_a_box_with_its_cranks_and_nothing_before_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 fn a_damaged_frame_is_not_taken_over() {
     let sound = box_of_blocks(3..30);
     let manifest = Manifest::read(&sound).unwrap();
