@@ -10,7 +10,7 @@ use haltbox_format::{Digest, Stream};
 use haltbox_model::Profile;
 
 use crate::agoric_ring::{AgoricRing, Scanned, Why};
-use crate::blackbox::{BlackBox, BoxStream};
+use crate::blackbox::{BlackBox, BoxStream, OpenError};
 use crate::block_files::{self, BlockFiles};
 use crate::block_index::IndexedBlock;
 use crate::box_lines::read_box;
@@ -126,9 +126,7 @@ fn open_file(path: &Path) -> Result<Source, SourceError> {
         SourceKind::Fingerprint => open_fingerprint(path),
         SourceKind::AgoricRing => Ok(Source::Agoric(path.to_owned())),
         // A box whose first page is damaged begins like any Zstandard file.
-        SourceKind::Slog if is_zstd(path).map_err(io_error)? => {
-            Ok(open_box(path).unwrap_or_else(|_| Source::Slog(path.to_owned())))
-        }
+        SourceKind::Slog if is_zstd(path).map_err(io_error)? => open_zstd(path),
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
         SourceKind::Empty => unsupported("is empty: nothing was recorded in it".to_owned()),
         SourceKind::Folder => open_folder(path),
@@ -173,6 +171,20 @@ fn open_box(path: &Path) -> Result<Source, SourceError> {
     let found = found
         .map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))?;
     Ok(Source::BlackBox(Box::new(found)))
+}
+
+/// A slog, unless there are frames of a box in it. What is wrong with a box is told: its
+/// slog alone would be read without what the box says of it.
+fn open_zstd(path: &Path) -> Result<Source, SourceError> {
+    let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
+    match BlackBox::open(file) {
+        Ok(found) => Ok(Source::BlackBox(Box::new(found))),
+        Err(OpenError::NotABox) => Ok(Source::Slog(path.to_owned())),
+        Err(error) => {
+            let why = error.to_string();
+            Err(SourceError::UnsupportedFormat(path.to_owned(), why))
+        }
+    }
 }
 
 /// The sources that a path stands for: the path itself, or the sources in the folder.

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use haltbox_format::blackbox::FRAME_MAGIC;
+
 use crate::agoric_ring::AgoricRing;
 use crate::carrier::{carried, is_prefixed};
 use crate::fingerprint;
@@ -15,7 +17,7 @@ pub const SNIFF_LEN: usize = 4096;
 
 const RING: &[u8] = b"HALTBOX\x01";
 const AGORIC_RING: &[u8] = b"AG-SLOG!";
-const BLACK_BOX_FRAME: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
+const BLACK_BOX_FRAME: [u8; 4] = FRAME_MAGIC.to_le_bytes();
 const BLACK_BOX_NAME: &[u8] = b"HBX";
 
 /// The kind of a source.
@@ -235,11 +237,13 @@ impl fmt::Display for UnsupportedFormat {
 
 #[cfg(test)]
 mod tests {
+    use haltbox_format::blackbox::Identity;
+
     use super::*;
 
     #[test]
     fn each_kind_is_told_by_its_first_bytes() {
-        let black_box = [&BLACK_BOX_FRAME[..], &[0xf8, 0x0f, 0, 0], b"HBX1"].concat();
+        let black_box = Identity::default().to_bytes();
         let skippable = [&BLACK_BOX_FRAME[..], &[4, 0, 0, 0], b"abcd"].concat();
         let cases: [(&[u8], SourceKind); 12] = [
             (b"HALTBOX\x01....", SourceKind::Ring),

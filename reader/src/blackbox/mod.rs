@@ -22,8 +22,8 @@ use std::io;
 use std::ops::Range;
 
 use haltbox_format::blackbox::{
-    BlockEntry, Crank, CrankIndex, FOOTER_LEN, Footer, FrameHead, HEAD_LEN, IDENTITY_LEN, Identity,
-    IdentityError, MANIFEST_MAX, Manifest, SeekTable, SeekTableError, Tag,
+    BlockEntry, Crank, CrankIndex, FOOTER_LEN, FORMAT_VERSION, Footer, FrameHead, HEAD_LEN,
+    IDENTITY_LEN, Identity, IdentityError, MANIFEST_MAX, Manifest, SeekTable, SeekTableError, Tag,
 };
 
 pub use damage::Damage;
@@ -55,6 +55,8 @@ pub enum OpenError {
     Io(io::Error),
     /// It has no frame of Haltbox's own.
     NotABox,
+    /// Its version is newer than this code.
+    Version(u32),
 }
 
 impl fmt::Display for OpenError {
@@ -62,6 +64,11 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Io(e) => write!(f, "cannot be read: {e}"),
             OpenError::NotABox => write!(f, "is not a black box: it contains no Haltbox frame"),
+            OpenError::Version(found) => write!(
+                f,
+                "has box format version {found}, this program reads {FORMAT_VERSION}; use a \
+                 newer haltbox"
+            ),
         }
     }
 }
@@ -70,7 +77,7 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             OpenError::Io(e) => Some(e),
-            OpenError::NotABox => None,
+            OpenError::NotABox | OpenError::Version(_) => None,
         }
     }
 }
@@ -99,6 +106,11 @@ impl BlackBox {
             extents = extent::annotated(extents, manifest);
         }
         let identity = Identity::parse(&page);
+        let of_page = identity.as_ref().ok().and_then(Identity::newer_version);
+        let of_index = manifest.as_ref().and_then(Manifest::newer_version);
+        if let Some(found) = of_page.or(of_index) {
+            return Err(OpenError::Version(found));
+        }
         Ok(BlackBox {
             source,
             identity,

@@ -12,8 +12,8 @@ use crate::{AppHash, Digest};
 /// completes it is one aligned write.
 pub const IDENTITY_LEN: usize = 4096;
 
-/// Version of the box format that this code writes. A reader reads later versions as far
-/// as it understands them.
+/// Version of the box format. Readers refuse every later one: it is raised only when this
+/// code would say something wrong of the file.
 pub const FORMAT_VERSION: u32 = 1;
 
 const BODY_LEN: usize = IDENTITY_LEN - HEAD_LEN;
@@ -137,6 +137,11 @@ impl Identity {
         }
         let body = head.proven_body(frame).map_err(IdentityError::Frame)?;
         lenient::object(body).map_err(|e| IdentityError::Json(e.to_string()))
+    }
+
+    /// The version of the box, if this code does not know it.
+    pub fn newer_version(&self) -> Option<u32> {
+        (self.format > FORMAT_VERSION).then_some(self.format)
     }
 
     fn json(&self) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use super::frame::{FrameError, FrameHead, HEAD_LEN, Tag};
+use super::identity::FORMAT_VERSION;
 use super::manifest::{MANIFEST_MAX, Manifest};
 use super::seek_table::{FOOTER_LEN, Footer, SeekTable, SeekTableError};
 use crate::read_at::ReadAt;
@@ -26,6 +27,9 @@ pub enum IndexError {
     /// The last frame is not a manifest, or one that is too large or not JSON.
     #[error("its last frame is not a manifest")]
     NoManifest,
+    /// The box has a later version.
+    #[error("has box format version {0}, this program reads {FORMAT_VERSION}")]
+    Version(u32),
 }
 
 // By hand: `#[from]` would make it a source too, and its text stands in the message.
@@ -53,7 +57,11 @@ impl Manifest {
         let head = FrameHead::parse(&frame).map_err(IndexError::Frame)?;
         let body = head.proven_body(&frame).map_err(IndexError::Frame)?;
         let manifest = (head.tag == Tag::Manifest).then(|| Manifest::parse(body));
-        manifest.flatten().ok_or(IndexError::NoManifest)
+        let manifest = manifest.flatten().ok_or(IndexError::NoManifest)?;
+        match manifest.newer_version() {
+            Some(version) => Err(IndexError::Version(version)),
+            None => Ok(manifest),
+        }
     }
 }
 

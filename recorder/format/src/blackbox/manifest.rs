@@ -85,6 +85,12 @@ impl Manifest {
     pub fn parse(body: &[u8]) -> Option<Manifest> {
         lenient::object(body).ok()
     }
+
+    /// The version of the box, if this code does not know it.
+    pub fn newer_version(&self) -> Option<u32> {
+        let told = self.format.max(self.identity.format);
+        (told > FORMAT_VERSION).then_some(told)
+    }
 }
 
 /// A range of sequence numbers, both ends included.
