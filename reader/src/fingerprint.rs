@@ -482,6 +482,12 @@ fn proof(version: Version, head: &[u8], inputs: &[u8]) -> blake3::Hasher {
     hasher
 }
 
+fn unknown(version: u8) -> io::Error {
+    wrong(&format!(
+        "has fingerprint version {version}, this program reads 1 to 4; use a newer haltbox"
+    ))
+}
+
 impl Fingerprint {
     /// Opens a fingerprint. Reads and proves head and blocks; does not read the units.
     ///
@@ -491,8 +497,7 @@ impl Fingerprint {
         let mut head = [0; HEAD];
         file.read_exact_at(&mut head, 0)
             .map_err(|_| wrong("is truncated: it ends inside its header"))?;
-        let version =
-            Version::of(&head).ok_or_else(|| wrong("is a fingerprint of an unknown version"))?;
+        let version = Version::of(&head).ok_or_else(|| unknown(head[MAGIC.len()]))?;
         let (count, units) = (word(&head, 8), word(&head, 16));
         if count > u64::from(MOST_BLOCKS) {
             return Err(wrong(&format!(
