@@ -45,9 +45,11 @@ pub fn root() -> PathBuf {
 
 /// Where cargo puts what it builds with the profile of the tests.
 pub fn target_folder() -> PathBuf {
-    let test = std::env::current_exe().expect("the test knows its path");
-    let folder = test.ancestors().nth(2);
-    folder.expect("target/PROFILE/deps/test").to_owned()
+    let own = std::env::current_exe().expect("the program knows its path");
+    let folder = own.parent().expect("target/PROFILE");
+    // A test lies one folder below the programs.
+    let above = folder.parent().filter(|_| folder.ends_with("deps"));
+    above.unwrap_or(folder).to_owned()
 }
 
 /// The folder of the built programs: they are built if they are not yet, with
