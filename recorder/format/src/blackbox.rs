@@ -16,6 +16,15 @@
 /// do. It is not a box.
 pub const ALERT_FILE: &str = "CONSENSUS_FAILURE.txt";
 
+/// End of the name of a box's signature, which lies beside the box.
+pub const SIGNATURE_SUFFIX: &str = ".sig";
+/// Namespace of the signature: one that was made for another purpose counts for no box.
+pub const SIGNATURE_NAMESPACE: &str = "haltbox-box";
+/// Most bytes of a signature that are read.
+pub const SIGNATURE_MAX: u64 = 64 << 10;
+/// First line of a signature.
+pub const SIGNATURE_HEAD: &[u8] = b"-----BEGIN SSH SIGNATURE-----\n";
+
 mod compress;
 mod crank_index;
 mod frame;
