@@ -1,8 +1,8 @@
 //! What the recorder does once a box is durable.
 //!
-//! It writes the alert file, starts the operator's command, and removes old
-//! boxes over the budget of the folder ([`crate::box_budget`]). It does not
-//! wait for the command.
+//! It writes the alert file, removes old boxes over the budget of the folder
+//! ([`crate::box_budget`]), and starts the operator's command. It does not wait
+//! for the command.
 
 use haltbox_model::ShowPath;
 use std::io;
@@ -46,10 +46,10 @@ pub struct AfterFreeze {
 impl AfterFreeze {
     /// Acts on a durable box, and returns the halt message.
     ///
-    /// Writes the alert and starts the command only if `unasked` is set and the box
-    /// is new. Who asks for a box gets the message as the answer, and a box that
-    /// existed before was alerted when it was written. Removes old boxes in every
-    /// case. Errors go to `voice`: no error here may stop the recorder.
+    /// Writes the alert only if `unasked` is set and the box is new. Who asks for a
+    /// box gets the message as the answer, and a box that existed before was
+    /// alerted when it was written. Removes old boxes in every case. Errors go to
+    /// `voice`: no error here may stop the recorder.
     pub fn follow_up(
         &self,
         boxes: &Path,
@@ -61,10 +61,6 @@ impl AfterFreeze {
         if unasked && !frozen.existed {
             if let Err(error) = alert(boxes, frozen, hint) {
                 voice.say(&format!("cannot write {ALERT_FILE}: {error}"));
-            }
-            let run = self.on_freeze.as_deref();
-            if let Some(Err(error)) = run.map(|command| run_command(command, frozen, voice)) {
-                voice.say(&format!("cannot start the --on-freeze command: {error}"));
             }
         }
         match keep_budget(boxes, self.budget) {
@@ -79,6 +75,16 @@ impl AfterFreeze {
             )),
         }
         halt_message::frozen(frozen, hint)
+    }
+
+    /// Starts the operator's command for a new box that nobody asked for.
+    /// `signature` is the one beside the box. Errors go to `voice`.
+    pub fn run_command(&self, frozen: &Frozen, signature: Option<&Path>, voice: &Speaker) {
+        let run = self.on_freeze.as_deref();
+        let run = run.map(|command| run_command(command, frozen, signature, voice));
+        if let Some(Err(error)) = run {
+            voice.say(&format!("cannot start the --on-freeze command: {error}"));
+        }
     }
 }
 
@@ -127,14 +133,20 @@ fn put_on_top(boxes: &Path, message: &str) -> io::Result<()> {
     owner_only::replace(&path, &text)
 }
 
-/// Starts the operator's command with the facts of the box in its environment.
+/// Starts the operator's command with the facts of the box in its environment,
+/// and the path of its signature, if it has one.
 ///
 /// The command gets its own process group. A thread kills that group after a
 /// minute.
 ///
 /// # Errors
 /// The command or the thread that waits for it cannot be started.
-pub fn run_command(command: &str, frozen: &Frozen, voice: &Speaker) -> io::Result<()> {
+fn run_command(
+    command: &str,
+    frozen: &Frozen,
+    signature: Option<&Path>,
+    voice: &Speaker,
+) -> io::Result<()> {
     let hash = |hash: Option<AppHash>| hash.map_or(String::new(), |hash| hash.to_string());
     let mut shell = Command::new("/bin/sh");
     let shell = shell
@@ -148,6 +160,7 @@ pub fn run_command(command: &str, frozen: &Frozen, voice: &Speaker) -> io::Resul
         .env("HALTBOX_REASON", visible(&frozen.reason).as_ref())
         .env("HALTBOX_APP_HASH", hash(frozen.app_hash))
         .env("HALTBOX_NETWORK_APP_HASH", hash(frozen.network))
+        .env("HALTBOX_SIGNATURE", signature.unwrap_or(Path::new("")))
         .stdin(Stdio::null())
         .process_group(0);
     let child = host_threads::outside(|| shell.spawn())?;
@@ -221,7 +234,7 @@ mod tests {
             told.display()
         );
         let voice: Speaker = std::sync::Arc::new(Silence);
-        run_command(&command, &frozen, &voice).unwrap();
+        run_command(&command, &frozen, None, &voice).unwrap();
         let begun = Instant::now();
         while !told.exists() && begun.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(10));

@@ -72,12 +72,27 @@ pub fn keep_budget(boxes: &Path, budget: Budget) -> io::Result<Vec<PathBuf>> {
         if fits || Some(old.written) == newest {
             continue;
         }
-        fs::remove_file(&old.path)?;
+        remove(&old.path)?;
         count -= 1;
         bytes -= old.bytes;
         removed.push(old.path);
     }
     Ok(removed)
+}
+
+/// Removes a box and its signature. The signature goes first: one without its
+/// box would later stand beside another box of the same name.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(haltbox_signature::path_of(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::remove_file(path)
+}
+
+fn bytes_of_signature(path: &Path) -> u64 {
+    let found = fs::symlink_metadata(haltbox_signature::path_of(path));
+    found.map_or(0, |found| found.len())
 }
 
 fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
@@ -91,9 +106,10 @@ fn look(boxes: &Path) -> io::Result<Vec<Kept>> {
             continue;
         }
         if let Some(identity) = folder.identity(&name) {
+            let path = entry.path();
             kept.push(Kept {
-                path: entry.path(),
-                bytes: metadata.len(),
+                bytes: metadata.len() + bytes_of_signature(&path),
+                path,
                 written: metadata.modified()?,
                 finding: finding_of(&identity),
                 first: false,
@@ -187,6 +203,25 @@ mod tests {
             "the newest stays, whatever it takes"
         );
         assert!(at.join("notes").exists() && at.join(ALERT_FILE).exists());
+    }
+
+    /// One without its box would later stand beside another box of the same name.
+    #[test]
+    fn a_signature_goes_with_its_box_and_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        for (name, age) in [("1-a", 300), ("2-b", 200), ("3-c", 100)] {
+            put(at, name, age, Finding::Doubt);
+        }
+        for name in ["1-a.sig", "3-c.sig"] {
+            fs::write(at.join(name), vec![b'-'; 1 << 20]).unwrap();
+        }
+        let of = |boxes, bytes| keep_budget(at, Budget { boxes, bytes }).unwrap();
+        assert!(of(3, 3 << 20).is_empty(), "a signature is no box");
+        assert_eq!(names(&of(3, 2 << 20)), ["1-a"], "it counts");
+        assert!(!at.join("1-a.sig").exists() && at.join("3-c.sig").exists());
+        assert_eq!(names(&of(1, 2 << 20)), ["2-b"]);
+        assert!(at.join("3-c").exists() && at.join("3-c.sig").exists());
     }
 
     /// The first box of a series tells most, and so does the first one of another day.

@@ -32,8 +32,10 @@ where
     let mut blocked = SigSet::all();
     OWN.iter().for_each(|signal| blocked.remove(*signal));
     let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    // A thread that blocks signals itself passes on the mask from before that.
+    let outside = OUTSIDE.get().unwrap_or(before);
     let spawned = builder.spawn(move || {
-        OUTSIDE.set(Some(before));
+        OUTSIDE.set(Some(outside));
         work()
     });
     before.thread_set_mask()?;
@@ -143,6 +145,8 @@ mod tests {
             };
             assert_ne!(blocked(grep.output()), 0);
             assert_eq!(blocked(outside(|| grep.output())), 0);
+            let from_a_thread = spawn(Builder::new(), move || outside(|| grep.output()));
+            assert_eq!(blocked(from_a_thread.unwrap().join().unwrap()), 0);
         };
         std::thread::spawn(test).join().unwrap();
     }

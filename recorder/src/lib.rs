@@ -53,6 +53,7 @@
 //! | [`freeze`] | copies a block and its history out of the ring into a black box |
 //! | [`attached`] | the folder that `haltbox record --attach` keeps beside a host's ring |
 //! | [`recorder`] | takes entries, and writes records and marks into the ring |
+//! | [`signing`] | signs a durable box by `ssh-keygen` |
 //! | [`held_boxes`], [`blackbox`] | the folder of boxes: which blocks have one, and how a box is published |
 //! | [`ring`], [`ring_profile`] | the ring's file, its writer and its map (all unsafe code); the copy of the profile that readers of the ring use |
 //! | [`source_entry`] | an entry as a source gives it |
@@ -87,6 +88,7 @@ pub mod recorder;
 pub mod recorder_dir;
 pub mod ring;
 pub mod ring_profile;
+pub mod signing;
 pub mod source_entry;
 pub mod supervisor;
 pub mod triggers;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::ALERT_FILE;
+use haltbox_format::blackbox::{ALERT_FILE, SIGNATURE_SUFFIX};
 use haltbox_model::Profile;
 
 use crate::owner_only;
@@ -85,7 +85,9 @@ impl<'a> RecorderDir<'a> {
             return Vec::new();
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let is_box = |name: &String| !name.starts_with('.') && name != ALERT_FILE;
+        let is_box = |name: &String| {
+            !name.starts_with('.') && name != ALERT_FILE && !name.ends_with(SIGNATURE_SUFFIX)
+        };
         let mut names: Vec<String> = names.filter(is_box).collect();
         names.sort();
         names
@@ -116,7 +118,7 @@ mod tests {
         let dir = RecorderDir::at(folder.path());
         assert!(dir.box_names().is_empty());
         dir.make().unwrap();
-        for name in ["13-b", "12-a", ".reserve", ALERT_FILE] {
+        for name in ["13-b", "13-b.sig", "12-a", ".reserve", ALERT_FILE] {
             std::fs::write(dir.boxes().join(name), "").unwrap();
         }
         assert_eq!(dir.box_names(), ["12-a", "13-b"]);

@@ -16,6 +16,7 @@
 mod alarms;
 mod backoff;
 mod queue;
+mod signatures;
 mod writing;
 
 use std::fs::File;
@@ -34,6 +35,7 @@ use crate::freeze::reserve::Reserve;
 use crate::freeze::{FreezeError, Frozen};
 use crate::halt_message;
 use crate::recorder::News;
+use crate::signing::Signer;
 use crate::triggers::{Due, Policy};
 use crate::voice::Speaker;
 use alarms::Alarms;
@@ -41,6 +43,7 @@ pub use alarms::Brings;
 pub use backoff::Again;
 use queue::Queue;
 pub use queue::{HeldBy, Wanted};
+use signatures::Signatures;
 use writing::Writing;
 
 /// The type of askers where nobody can ask for a box.
@@ -55,6 +58,7 @@ pub struct Supervisor<A = Nobody> {
     alarms: Alarms,
     queue: Queue<A>,
     writing: Option<InWork<A>>,
+    signatures: Option<Signatures>,
     reserve: Option<Reserve>,
     archiving: Option<Archiving>,
     /// Whether the recorder was told to end.
@@ -101,6 +105,8 @@ pub struct Answer<A> {
     pub asked_by: Option<A>,
     /// The halt message of the box, or the reason why there is none.
     pub told: Result<String, String>,
+    /// Path of the box.
+    pub path: Option<PathBuf>,
 }
 
 impl<A> Supervisor<A> {
@@ -118,6 +124,7 @@ impl<A> Supervisor<A> {
             alarms: Alarms::new(policy),
             queue: Queue::default(),
             writing: None,
+            signatures: None,
             reserve: None,
             archiving: None,
             hurried: false,
@@ -139,6 +146,13 @@ impl<A> Supervisor<A> {
             ));
         });
         self.reserve = taken.ok();
+    }
+
+    /// Signs boxes from now on. Tries the key, and tells the operator if it does
+    /// not sign.
+    pub fn sign_with(&mut self, signer: Signer) {
+        let signatures = Signatures::of(signer, &self.voice);
+        self.signatures = Some(signatures);
     }
 
     /// Starts archiving what a ring releases. `part` is how much is recorded
@@ -259,6 +273,12 @@ impl<A> Supervisor<A> {
         !self.wants() && !self.is_writing()
     }
 
+    /// Whether a box is being signed, or the key is tried. This ends within two
+    /// seconds once the recorder is told to end.
+    pub fn is_signing(&self) -> bool {
+        self.signatures.as_ref().is_some_and(Signatures::is_at_work)
+    }
+
     /// Says that another ring is in use. Forgets the boxes wanted of the last
     /// one.
     pub fn another_ring(&mut self) {
@@ -313,6 +333,7 @@ impl<A> Supervisor<A> {
     pub fn hurry(&mut self) {
         self.hurried = true;
         self.writing.iter().for_each(|work| work.writing.hurry());
+        self.signatures.iter().for_each(Signatures::hurry);
     }
 
     /// Takes the box that was being written, if it is done.
@@ -329,21 +350,26 @@ impl<A> Supervisor<A> {
         })
     }
 
-    /// Acts on a result: writes the alert, starts the operator's command, keeps
-    /// the budget, and tells the operator.
+    /// Acts on a result: writes the alert, keeps the budget, tells the operator,
+    /// signs the box, and starts the operator's command.
+    ///
+    /// A thread signs, because an agent may hang. The command starts once the
+    /// signature is there or has failed.
     ///
     /// After an error, a box that nobody asked for is tried again later, if the
     /// error may pass and its ring is still in use.
     pub fn follow_up(&mut self, done: Done<A>) -> Answer<A> {
         let mut wanted = done.wanted;
         let asked_by = wanted.asked_by.take();
+        let mut written = None;
         let told = match done.outcome {
             Ok(frozen) => {
                 self.queue.is_frozen(wanted.of);
                 let (boxes, unasked) = (&wanted.boxes, wanted.unasked);
-                Ok(self
-                    .after_freeze
-                    .follow_up(boxes, &frozen, unasked, &self.voice))
+                let after = &self.after_freeze;
+                let message = after.follow_up(boxes, &frozen, unasked, &self.voice);
+                written = Some((frozen, unasked));
+                Ok(message)
             }
             Err(NotFrozen { why, may_pass }) => {
                 Err(match may_pass && wanted.unasked && !done.of_former_ring {
@@ -356,7 +382,32 @@ impl<A> Supervisor<A> {
             Ok(message) => self.voice.tell(message),
             Err(why) => self.voice.tell(&format!("haltbox: NOT FROZEN: {why}\n")),
         }
-        Answer { asked_by, told }
+        let path = written.as_ref().map(|(frozen, _)| frozen.path.clone());
+        if let Some((frozen, unasked)) = written {
+            self.sign_and_run(frozen, unasked);
+        }
+        Answer {
+            asked_by,
+            told,
+            path,
+        }
+    }
+
+    /// Signs the box if boxes are signed. Starts the operator's command for a
+    /// new box that nobody asked for.
+    fn sign_and_run(&mut self, frozen: Frozen, unasked: bool) {
+        let (after, voice) = (self.after_freeze.clone(), Speaker::clone(&self.voice));
+        let runs = unasked && !frozen.existed;
+        let path = frozen.path.clone();
+        let then = move |signature: Option<&Path>| {
+            if runs {
+                after.run_command(&frozen, signature, &voice);
+            }
+        };
+        match &mut self.signatures {
+            Some(signatures) => signatures.sign(path, then),
+            None => then(None),
+        }
     }
 }
 

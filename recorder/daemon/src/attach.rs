@@ -32,6 +32,7 @@ use haltbox_recorder::archive;
 use haltbox_recorder::freeze::{FreezeError, Plan, freeze_beside};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::recorder_dir::RecorderDir;
+use haltbox_recorder::signing::Signer;
 use haltbox_recorder::supervisor::{Nobody, Supervisor, Wanted};
 use haltbox_recorder::triggers::Policy;
 use log_and_peers::Beside;
@@ -62,6 +63,8 @@ pub struct Options {
     pub triggers: Policy,
     /// What follows a freeze.
     pub after_freeze: AfterFreeze,
+    /// Who signs the boxes. `None` leaves them unsigned.
+    pub signer: Option<Signer>,
     /// Most bytes of the archive. 0 turns archiving off.
     pub archive_bytes: u64,
 }
@@ -140,8 +143,12 @@ struct Watcher {
 impl Watcher {
     fn new(options: Options) -> Watcher {
         let (policy, after) = (options.triggers, options.after_freeze.clone());
+        let mut supervisor = Supervisor::new(options.boxes(), policy, after, console::voice());
+        if let Some(signer) = options.signer.clone() {
+            supervisor.sign_with(signer);
+        }
         Watcher {
-            supervisor: Supervisor::new(options.boxes(), policy, after, console::voice()),
+            supervisor,
             options,
             watched: None,
             beside: None,
@@ -312,10 +319,11 @@ impl Watcher {
             self.looked = None;
             self.turn()?;
             let wants = !self.supervisor.is_idle();
+            let works = self.supervisor.is_writing() || self.supervisor.is_signing();
             let beside = self.beside.as_ref();
             let drained = beside.is_none_or(|beside| beside.is_drained(begun, true));
-            let late = !self.supervisor.is_writing() && begun.elapsed() >= LAST_WORDS;
-            if drained && !wants || late {
+            let late = !works && begun.elapsed() >= LAST_WORDS;
+            if drained && !wants && !works || late {
                 break;
             }
             std::thread::sleep(SOON);
@@ -384,6 +392,7 @@ mod tests {
             rpc: rpc::Options::default(),
             triggers: Policy::default(),
             after_freeze: AfterFreeze::default(),
+            signer: None,
             archive_bytes: 0,
         };
         let mut watcher = Watcher::new(options);

@@ -42,6 +42,7 @@ use haltbox_recorder::host_threads;
 use haltbox_recorder::old_rings::{self, OldRing};
 use haltbox_recorder::recorder::{Opened, Recorder};
 use haltbox_recorder::recorder_dir::RecorderDir;
+use haltbox_recorder::signing::Signer;
 use haltbox_recorder::source_entry::LeftOut;
 use haltbox_recorder::supervisor::{Brings, HeldBy, Supervisor, Wanted};
 use haltbox_recorder::triggers::Policy;
@@ -81,6 +82,8 @@ pub struct Options {
     pub triggers: Policy,
     /// What follows a freeze.
     pub after_freeze: AfterFreeze,
+    /// Who signs the boxes. `None` leaves them unsigned.
+    pub signer: Option<Signer>,
     /// Most bytes of the archive. 0 turns archiving off.
     pub archive_bytes: u64,
     /// The nodes to ask by RPC.
@@ -166,6 +169,9 @@ impl Server {
         let (policy, after) = (options.triggers, options.after_freeze.clone());
         let mut supervisor = Supervisor::new(dir.boxes(), policy, after, console::voice());
         supervisor.reserve(options.size / 4);
+        if let Some(signer) = options.signer.clone() {
+            supervisor.sign_with(signer);
+        }
         let mut server = Server {
             recorder,
             sources,
@@ -277,7 +283,7 @@ impl Server {
                 service.stopping();
             }
             let drained = stopping.is_some_and(|since| self.is_drained(since));
-            if drained && self.supervisor.is_idle() {
+            if drained && self.supervisor.is_idle() && !self.supervisor.is_signing() {
                 break;
             }
             if !progress {
@@ -658,7 +664,12 @@ impl Server {
         self.let_history_go();
         if let Some(stream) = answer.asked_by {
             let reply = match answer.told {
-                Ok(message) => Reply::Done(message),
+                Ok(message) => Reply::Frozen {
+                    told: message,
+                    path: answer
+                        .path
+                        .and_then(|path| path.to_str().map(str::to_owned)),
+                },
                 Err(why) => Reply::Failed(why),
             };
             control::answer(&stream, &reply);

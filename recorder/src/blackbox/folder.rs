@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use haltbox_format::blackbox::{IDENTITY_LEN, Identity};
+use haltbox_format::blackbox::{IDENTITY_LEN, Identity, SIGNATURE_SUFFIX};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
@@ -240,8 +240,20 @@ impl Unpublished<'_> {
         Ok(outcome)
     }
 
+    /// As [`Unpublished::publish`], as the signature of the box `name`.
+    ///
+    /// # Errors
+    /// As [`Unpublished::publish`].
+    pub fn publish_signature(self, name: &str) -> io::Result<Published> {
+        self.file().sync_all()?;
+        self.publish_as(format!("{name}{SIGNATURE_SUFFIX}"))
+    }
+
     fn publish_edition(&self, name: &FileStem, edition: u32) -> io::Result<Published> {
-        let file_name = name.edition(edition);
+        self.publish_as(name.edition(edition))
+    }
+
+    fn publish_as(&self, file_name: String) -> io::Result<Published> {
         match self.link(&file_name) {
             Ok(()) => {
                 self.folder.dir.sync_all()?;

@@ -9,6 +9,8 @@ use haltbox_daemon::console;
 use haltbox_daemon::{collect, rpc};
 use haltbox_model::{Outside, ShowPath};
 
+use super::signing_args::SigningArgs;
+
 #[derive(Args)]
 pub(crate) struct CollectArgs {
     /// RPC endpoint of the node. Credentials in the URL are sent, but never shown.
@@ -28,6 +30,8 @@ pub(crate) struct CollectArgs {
     /// repeated.
     #[arg(long, value_name = "NAME")]
     store: Vec<String>,
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
@@ -49,7 +53,11 @@ pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
         collected.path.shown(),
         collected.tells.join(", ")
     ))?;
-    Ok(ExitCode::from(u8::from(!collected.whole)))
+    let signed = args.signing.sign(Some(&collected.path))?;
+    Ok(match collected.whole {
+        true => signed,
+        false => ExitCode::from(1),
+    })
 }
 
 /// Most bytes of answers that are read. No box has more.

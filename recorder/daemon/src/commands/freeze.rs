@@ -20,6 +20,7 @@ use haltbox_recorder::ring_profile::{is_of, of_ring};
 use haltbox_recorder::{attached, halt_message};
 
 use super::load_profile;
+use super::signing_args::SigningArgs;
 
 #[derive(Args)]
 pub(crate) struct FreezeArgs {
@@ -34,6 +35,8 @@ pub(crate) struct FreezeArgs {
     /// How to read the ring's entries; default the profile that they were recorded with.
     #[arg(long, value_name = "NAME|FILE.json")]
     profile: Option<String>,
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
@@ -61,14 +64,19 @@ pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
         .map(Option::flatten)
         .map_err(|error| format!("the recorder of {} did not answer: {error}", folder.shown()))?;
     match asked {
-        Some(Reply::Done(text)) => {
-            console::print(&text)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(Reply::Frozen { told, path }) => answer(args, &told, path.map(PathBuf::from)),
+        // A recorder of an older version does not tell the path.
+        Some(Reply::Done(told)) => answer(args, &told, None),
         Some(Reply::Failed(text)) => Err(text),
         Some(Reply::AtWork { .. }) => Err("unexpected answer from the recorder".to_owned()),
         None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| dir.boxes())),
     }
+}
+
+/// Prints the message of a box, and signs the box if that was asked for.
+fn answer(args: &FreezeArgs, told: &str, path: Option<PathBuf>) -> Result<ExitCode, String> {
+    console::print(told)?;
+    args.signing.sign(path.as_deref())
 }
 
 fn answers(folder: &Path) -> bool {
@@ -92,7 +100,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let holder = Holder::of(folder, subject, args.height).map_err(|error| error.to_string())?;
     let Subject { of, reason, .. } = match holder {
         Holder::Ring(subject) => subject,
-        Holder::Archive(block) => return freeze_archived(&block, &boxes),
+        Holder::Archive(block) => return freeze_archived(args, &block, &boxes),
     };
     let plan = Plan {
         of,
@@ -104,8 +112,8 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     };
     let frozen =
         freeze::freeze_attached(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
-    console::print(&halt_message::frozen(&frozen, None))?;
-    Ok(ExitCode::SUCCESS)
+    let told = halt_message::frozen(&frozen, None);
+    answer(args, &told, Some(frozen.path))
 }
 
 /// The profile for a ring without a recorder. Refuses one whose rules differ
@@ -132,9 +140,13 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
     }
 }
 
-fn freeze_archived(block: &ArchivedBlock, boxes: &Path) -> Result<ExitCode, String> {
+fn freeze_archived(
+    args: &FreezeArgs,
+    block: &ArchivedBlock,
+    boxes: &Path,
+) -> Result<ExitCode, String> {
     let frozen = block.freeze(boxes, BY_REQUEST);
     let frozen = frozen.map_err(|error| error.to_string())?;
-    console::print(&halt_message::frozen(&frozen, None))?;
-    Ok(ExitCode::SUCCESS)
+    let told = halt_message::frozen(&frozen, None);
+    answer(args, &told, Some(frozen.path))
 }

@@ -8,6 +8,7 @@ pub(crate) mod manual;
 pub(crate) mod record;
 mod recording_options;
 pub(crate) mod run;
+mod signing_args;
 pub(crate) mod status;
 
 use std::path::{Path, PathBuf};

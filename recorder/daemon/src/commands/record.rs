@@ -101,6 +101,7 @@ fn attach_to(ring: &Path, given: &RecordArgs) -> Result<ExitCode, String> {
         node_program: args.node_program.clone(),
         triggers: args.triggers(),
         after_freeze: args.after_freeze(),
+        signer: args.signer()?,
         archive_bytes: args.archive_bytes,
     })?;
     Ok(ExitCode::SUCCESS)
@@ -132,6 +133,7 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
         node_program: args.recording.node_program.clone(),
         triggers: args.recording.triggers(),
         after_freeze: args.recording.after_freeze(),
+        signer: args.recording.signer()?,
         archive_bytes: args.recording.archive_bytes,
         rpc: args.recording.rpc()?,
         metrics: args.recording.metrics,

@@ -9,7 +9,10 @@ use haltbox_daemon::rpc;
 use haltbox_model::size::parse_size;
 use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::box_budget::Budget;
+use haltbox_recorder::signing::Signer;
 use haltbox_recorder::triggers::Policy;
+
+use super::absolute;
 
 /// Sightings of a mismatch that freeze a block, by default.
 const ROUNDS: u32 = 8;
@@ -53,6 +56,11 @@ pub(crate) struct RecordingArgs {
     /// _HEIGHT, _STATE, _REASON, _APP_HASH and _NETWORK_APP_HASH describe the box.
     #[arg(long, value_name = "CMD")]
     pub(super) on_freeze: Option<String>,
+    /// Sign each box by ssh-keygen: a private key without a passphrase, or a public one that
+    /// the ssh-agent at SSH_AUTH_SOCK has. The signature is BOX.sig, and --on-freeze gets
+    /// its path in HALTBOX_SIGNATURE.
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign: Option<PathBuf>,
     /// RPC endpoint of the node. It confirms heights, and shows a proposal with another
     /// AppHash when a height makes no progress.
     #[arg(long, value_name = "URL")]
@@ -96,6 +104,11 @@ impl RecordingArgs {
             rounds: self.persist_rounds.unwrap_or(ROUNDS),
             time: Duration::from_secs(self.persist_seconds),
         }
+    }
+
+    pub(super) fn signer(&self) -> Result<Option<Signer>, String> {
+        let key = self.sign.as_deref().map(absolute).transpose()?;
+        Ok(key.map(Signer::new))
     }
 
     pub(super) fn after_freeze(&self) -> AfterFreeze {

@@ -66,6 +66,13 @@ pub enum Request {
 pub enum Reply {
     /// It is done. The text is for the operator.
     Done(String),
+    /// A box is written, or was there before.
+    Frozen {
+        /// The text for the operator.
+        told: String,
+        /// Path of the box. `None` if it is no text.
+        path: Option<String>,
+    },
     /// It failed. The text says why.
     Failed(String),
     /// What the recorder records.
