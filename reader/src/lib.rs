@@ -51,7 +51,7 @@
 //! | [`carrier`] | extracts an entry from what a log shipper wrapped around it |
 //! | [`Attributor`], [`selection`] | finds the block and crank of a line; selects lines by them |
 //! | [`block_index`], [`execution`], [`source_summary`] | what the blocks of a recording hold |
-//! | [`verify`](mod@verify) | searches for damage |
+//! | [`verify`](mod@verify), [`signature`] | searches for damage; who signed a box |
 //!
 //! Comparing:
 //!
@@ -82,6 +82,7 @@ pub mod repeats;
 pub mod report;
 mod ring_source;
 pub mod selection;
+pub mod signature;
 pub mod slog_file;
 mod slog_lines;
 pub mod source;

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use haltbox_format::blackbox::{ALERT_FILE, FrameEntry};
+use haltbox_format::blackbox::{ALERT_FILE, FrameEntry, SIGNATURE_SUFFIX};
 use haltbox_format::{Digest, Stream};
 use haltbox_model::Profile;
 
@@ -223,6 +223,13 @@ fn is_of_recorder(path: &Path) -> bool {
     known && source_kind::is_without_entries(path).unwrap_or(false)
 }
 
+/// Whether a file is the signature of another: text without entries under such a name.
+fn is_signature(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let named = name.is_some_and(|name| name.ends_with(SIGNATURE_SUFFIX));
+    named && source_kind::is_without_entries(path).unwrap_or(false)
+}
+
 /// The sources in a folder. A recorder's folder also holds files of the recorder, which are
 /// left out.
 fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceError> {
@@ -236,7 +243,8 @@ fn files_in(folder: &Path, of_recorder: bool) -> Result<Vec<PathBuf>, SourceErro
         let known = || SourceKind::of(entry.path()).is_ok_and(|kind| is_source(&kind));
         let of_a_block = block_files::is_one(&entry.path());
         let own = || of_recorder && is_of_recorder(&entry.path());
-        if !hidden && !of_a_block && kind.is_file() && known() && !own() {
+        let signature = || is_signature(&entry.path());
+        if !hidden && !of_a_block && kind.is_file() && !signature() && known() && !own() {
             files.push(entry.path());
         }
     }

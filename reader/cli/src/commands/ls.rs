@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::source_document::{Document, SourceArgs};
 use super::{Outcome, human_bytes, output, profile_for, shown};
+use haltbox_reader::signature;
 use haltbox_reader::source;
 use haltbox_reader::source_summary::{Row, SourceSummary};
 use haltbox_reader::vocabulary::{self, Column};
@@ -26,6 +27,9 @@ struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     blocks: Vec<Row>,
+    /// Path of the signature beside it, which is not checked here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
     /// The columns of its table.
     #[serde(skip)]
     columns: &'static [Column],
@@ -46,6 +50,7 @@ pub fn run(args: &LsArgs) -> anyhow::Result<Outcome> {
                 path: shown(path),
                 kind: None,
                 blocks: Vec::new(),
+                signature: signature_of(path),
                 columns: &[],
                 error: Some(error.to_string()),
             },
@@ -86,9 +91,14 @@ fn list(path: &Path, profile: Option<&str>) -> anyhow::Result<Listed> {
         path: shown(path),
         kind: Some(source.kind()),
         blocks: source_summary.blocks,
+        signature: signature_of(path),
         columns: vocabulary::of(&profile).columns(),
         error: None,
     })
+}
+
+fn signature_of(path: &Path) -> Option<String> {
+    signature::beside(path).map(|path| shown(&path))
 }
 
 fn line_of(listed: &Listed) -> String {
@@ -98,7 +108,11 @@ fn line_of(listed: &Listed) -> String {
     });
     let what = listed.error.clone().unwrap_or(covers);
     let (path, what) = (Outside::text(&listed.path), Outside::text(&what));
-    format!("{path}  {}  {what}\n", listed.kind.unwrap_or("?"))
+    let signed = match listed.signature {
+        Some(_) => "  (signature not checked)",
+        None => "",
+    };
+    format!("{path}  {}  {what}{signed}\n", listed.kind.unwrap_or("?"))
 }
 
 /// A table of blocks. A column that may be empty is left out if it is 0 in every row.

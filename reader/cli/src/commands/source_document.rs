@@ -1,4 +1,4 @@
-//! What `info`, `ls` and `verify` share: their arguments, and the document that they print.
+//! What `info` and `ls` share: their arguments, and the document that they and `verify` print.
 
 use std::path::PathBuf;
 

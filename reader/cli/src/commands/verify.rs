@@ -1,20 +1,36 @@
-//! `haltbox verify`: finds damage, and says where it is.
+//! `haltbox verify`: finds damage, says where it is, and who signed a box.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::Args;
-use haltbox_model::Outside;
+use haltbox_model::{Outside, ShowPath};
 use serde::Serialize;
 
-use super::source_document::{Document, SourceArgs};
+use super::source_document::Document;
 use super::{Outcome, output, profile_for, shown};
 use haltbox_reader::compare::recording::Recording;
+use haltbox_reader::signature::{self, Signature, Signers};
 use haltbox_reader::source;
 use haltbox_reader::verify::{Finding, ReadsFound};
 
-/// Check a source for damage; the exit code is 1 if there is any.
+/// Check sources for damage; the exit code is 1 if there is any.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    #[command(flatten)]
-    common: SourceArgs,
+    /// Boxes, rings, folders, flight-recorder.bin or slogs; - reads standard input.
+    #[arg(required = true)]
+    sources: Vec<PathBuf>,
+    /// Print one JSON document (docs/json.md).
+    #[arg(long)]
+    json: bool,
+    /// Profile to read the lines with: agoric, cosmos, host, another builtin one, or a file.
+    /// Default: the one that the source names, else agoric.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Also check, by ssh-keygen, that one of these signers signed each file: its signature
+    /// is FILE.sig. A file of allowed signers has a line `NAME ssh-ed25519 KEY` for each.
+    #[arg(long, value_name = "FILE")]
+    signers: Option<PathBuf>,
     /// Also check that every vatstoreGet returned the value that was last recorded for its key.
     #[arg(long)]
     reads: bool,
@@ -30,42 +46,58 @@ struct Verified {
     /// What `--reads` found.
     #[serde(skip_serializing_if = "Option::is_none")]
     reads: Option<ReadsFound>,
+    /// What `--signers` found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<Signature>,
 }
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let signers = args.signers.as_deref().map(signers_of).transpose()?;
     let mut document = Document::new();
-    for path in source::members(&args.common.source)? {
-        let source = super::open(&path)?;
-        let profile = profile_for(args.common.profile.as_deref(), &source, &path)?;
-        let kind = source.kind();
-        let mut findings = haltbox_reader::verify::verify(&path, &source, &profile)?;
-        let mut reads = None;
-        if args.reads && !source.is_fingerprint() {
-            let recording = Recording::new(path.clone(), source, profile);
-            let mut found = haltbox_reader::verify::verify_reads(&recording)?;
-            findings.append(&mut found.findings);
-            reads = Some(found);
+    for named in &args.sources {
+        for path in source::members(named)? {
+            document
+                .sources
+                .push(verify(args, signers.as_ref(), &path)?);
         }
-        let sound = |found: &Finding| !(found.damage || found.lost || found.nothing);
-        let intact = findings.iter().all(sound);
-        document.sources.push(Verified {
-            path: shown(&path),
-            kind,
-            intact,
-            findings,
-            reads,
-        });
     }
-    if args.common.json {
+    if args.json {
         document.print_json()?;
     } else {
         let texts = document.sources.iter().map(|v| text_of(v, args.reads));
         let texts: String = texts.collect();
         output::print(&texts)?;
     }
-    let outcomes = document.sources.iter().map(|v| v.verdict(args.reads).1);
+    let outcomes = document.sources.iter().map(|v| v.outcome(args.reads));
     Ok(worst(outcomes))
+}
+
+fn signers_of(path: &Path) -> anyhow::Result<Signers> {
+    Signers::open(path).with_context(|| format!("cannot read the signers in {}", path.shown()))
+}
+
+fn verify(args: &VerifyArgs, signers: Option<&Signers>, path: &Path) -> anyhow::Result<Verified> {
+    let source = super::open(path)?;
+    let profile = profile_for(args.profile.as_deref(), &source, path)?;
+    let kind = source.kind();
+    let mut findings = haltbox_reader::verify::verify(path, &source, &profile)?;
+    let mut reads = None;
+    if args.reads && !source.is_fingerprint() {
+        let recording = Recording::new(path.to_owned(), source, profile);
+        let mut found = haltbox_reader::verify::verify_reads(&recording)?;
+        findings.append(&mut found.findings);
+        reads = Some(found);
+    }
+    let sound = |found: &Finding| !(found.damage || found.lost || found.nothing);
+    Ok(Verified {
+        path: shown(path),
+        kind,
+        intact: findings.iter().all(sound),
+        findings,
+        reads,
+        signature: signers.map(|signers| signers.check(path)),
+    })
 }
 
 /// The worst outcome. Damage counts more than an undecided check.
@@ -97,10 +129,59 @@ impl Verified {
             ("intact", Outcome::Fine)
         }
     }
+
+    fn outcome(&self, reads: bool) -> Outcome {
+        let signature = self
+            .signature
+            .as_ref()
+            .map(|signature| told_by(signature).1);
+        worst([self.verdict(reads).1].into_iter().chain(signature))
+    }
+
+    /// The word that the text begins with. What the file itself says comes
+    /// before what its signature says.
+    fn headline(&self, reads: bool) -> &'static str {
+        match (self.verdict(reads), &self.signature) {
+            ((_, Outcome::Fine), Some(signature)) => told_by(signature).0,
+            ((word, _), _) => word,
+        }
+    }
+}
+
+/// A verdict on a signature in words, and how the command ends. `intact` is
+/// said only of a file whose signer is known.
+fn told_by(signature: &Signature) -> (&'static str, Outcome) {
+    use signature::Verdict;
+    match signature.verdict {
+        Verdict::Signed => ("intact, signed", Outcome::Fine),
+        Verdict::Unsigned => ("UNSIGNED", Outcome::Damaged),
+        Verdict::Altered => ("ALTERED", Outcome::Damaged),
+        Verdict::OtherKey => ("SIGNED BY ANOTHER KEY", Outcome::Damaged),
+        Verdict::Undecided => ("SIGNATURE NOT CHECKED", Outcome::Trouble),
+    }
+}
+
+/// The line about a signature.
+fn line_of(signature: &Signature) -> String {
+    use signature::Verdict;
+    let key = signature.key.as_deref().unwrap_or("an unknown key");
+    let mut text = match (signature.verdict, &signature.signer) {
+        (Verdict::Signed, Some(signer)) => format!("by {signer}, {key}"),
+        (Verdict::Unsigned, _) => "none".to_owned(),
+        (Verdict::Altered, _) => "not of these bytes: the file or the signature was altered, or \
+                                  the signature belongs to another file"
+            .to_owned(),
+        (Verdict::OtherKey, _) => format!("{key} may not sign, as the file of signers has it"),
+        _ => "could not be checked".to_owned(),
+    };
+    if let Some(why) = &signature.why {
+        text += &format!(" ({why})");
+    }
+    format!("  signature  {}\n", Outside::text(&text))
 }
 
 fn text_of(verified: &Verified, reads: bool) -> String {
-    let verdict = verified.verdict(reads).0;
+    let verdict = verified.headline(reads);
     let path = Outside::text(&verified.path);
     let mut text = format!("{verdict}: {path} ({})\n", verified.kind);
     for finding in &verified.findings {
@@ -112,5 +193,6 @@ fn text_of(verified: &Verified, reads: bool) -> String {
         let what = Outside::text(&finding.what);
         text += &format!("  {word}  {}: {what}\n", finding.place);
     }
+    text += &verified.signature.as_ref().map(line_of).unwrap_or_default();
     text
 }
