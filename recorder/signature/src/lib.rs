@@ -65,7 +65,7 @@ pub enum CallError {
     NotInstalled,
     /// The system cannot start it or wait for it.
     #[error("cannot run ssh-keygen: {0}")]
-    System(#[from] io::Error),
+    System(io::Error),
     /// It took too long, and was killed.
     #[error(
         "ssh-keygen did not answer within {} s and was killed; look whether the ssh-agent at \
@@ -76,6 +76,12 @@ pub enum CallError {
     /// The caller is told to end, and killed it.
     #[error("ssh-keygen did not answer before the recorder ended")]
     Hurried,
+}
+
+impl From<io::Error> for CallError {
+    fn from(error: io::Error) -> CallError {
+        CallError::System(error)
+    }
 }
 
 /// A running `ssh-keygen`.
