@@ -347,8 +347,8 @@ pub fn boxes(dir: &Path) -> Vec<PathBuf> {
     };
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let hidden = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with('.') || n == "CONSENSUS_FAILURE.txt")
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with('.') || name == "CONSENSUS_FAILURE.txt" || name.ends_with(".sig")
     };
     let mut paths: Vec<PathBuf> = paths.filter(|path| !hidden(path)).collect();
     paths.sort();

@@ -37,12 +37,26 @@ fn every_field_is_described() {
     let (a, b) = (path("honest-a"), path("divergent-kv"));
     let (box_a, box_b) = (boxes(&a).remove(0), boxes(&b).remove(0));
     let (slog, print) = (path("honest-a.slog"), path("divergent-kv.print"));
-    let commands: [(&[i32], Vec<&str>); 9] = [
+    // No signature at all, so that this test needs no ssh-keygen.
+    std::fs::write(path("signers"), "").expect("a file of signers");
+    std::fs::write(format!("{}.sig", box_a.display()), "none").expect("a signature");
+    let signers = path("signers");
+    let commands: [(&[i32], Vec<&str>); 10] = [
         (&[0, 1], vec!["status", "--json", text(&a)]),
         (&[0], vec!["info", "--json", text(&box_a)]),
         (&[0], vec!["info", "--json", text(&slog)]),
         (&[0], vec!["ls", "--json", text(&a)]),
         (&[0], vec!["verify", "--reads", "--json", text(&slog)]),
+        (
+            &[1],
+            vec![
+                "verify",
+                "--json",
+                "--signers",
+                text(&signers),
+                text(&box_a),
+            ],
+        ),
         (&[1], vec!["diff", "--json", text(&box_a), text(&box_b)]),
         (&[1], vec!["diff", "--json", text(&slog), text(&print)]),
         (

@@ -161,6 +161,22 @@ fn the_model_stands_on_the_format_alone() {
     }
 }
 
+/// The recorder and the reader ask ssh-keygen in one way.
+#[test]
+fn what_calls_ssh_keygen_stands_on_the_model_alone() {
+    let signature = dependencies("haltbox-signature");
+    let ours = signature.iter().filter(|name| name.starts_with("haltbox-"));
+    let ours: BTreeSet<&String> = ours.collect();
+    assert_eq!(
+        ours.into_iter().collect::<Vec<_>>(),
+        ["haltbox-format", "haltbox-model", "haltbox-signature"]
+    );
+    for user in ["haltbox-recorder", "haltbox-reader"] {
+        let uses = |name: &String| name == "haltbox-signature";
+        assert!(dependencies(user).iter().any(uses), "{user}");
+    }
+}
+
 /// Each name is taken from the crate where it lives.
 #[test]
 #[ignore = "needs git; `-- --ignored` runs it"]

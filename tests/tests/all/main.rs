@@ -35,6 +35,7 @@ mod real_logs; // failures of real chains, in every layout of a log
 mod recordings; // real slogs through the recorder and back, byte for byte
 mod recovery; // rings as kills, power cuts and strangers leave them
 mod run; // a node and its recorder, and whatever kills either
+mod signatures; // who signed a box, by ssh-keygen
 mod slog_forms; // lines with their context, and a file for each block
 mod states; // when an operator may be told that nothing needs attention
 mod tee; // the node's output, kept and shown
