@@ -26,6 +26,8 @@
 //! Silence, errors and nonsense are never a verdict.
 
 mod answers;
+#[doc(hidden)]
+pub mod at_once;
 mod client;
 mod peer_verdict;
 mod poll;

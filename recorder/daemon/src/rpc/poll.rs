@@ -116,8 +116,8 @@ impl Pollers {
 
 /// The result of one poll.
 #[derive(Default)]
-struct Polled {
-    told: Vec<What>,
+pub(super) struct Polled {
+    pub(super) told: Vec<What>,
     trouble: Option<String>,
 }
 
@@ -193,7 +193,7 @@ impl Reach {
 
 /// The questions to the recorder's own node.
 #[derive(Default)]
-struct OwnNode {
+pub(super) struct OwnNode {
     /// The last height of the application.
     application: u64,
     height: u64,
@@ -204,7 +204,7 @@ struct OwnNode {
 }
 
 impl OwnNode {
-    fn poll(&mut self, client: &Client) -> Polled {
+    pub(super) fn poll(&mut self, client: &Client) -> Polled {
         let mut polled = Polled::default();
         let Some(status) = polled.take(client.get::<Status>("status")) else {
             return polled;
@@ -273,20 +273,20 @@ impl OwnNode {
 }
 
 /// The questions to a trusted peer.
-struct Peer {
+pub(super) struct Peer {
     wanted: Arc<Mutex<Vec<u64>>>,
     greeted: Option<Instant>,
 }
 
 impl Peer {
-    fn new(wanted: Arc<Mutex<Vec<u64>>>) -> Peer {
+    pub(super) fn new(wanted: Arc<Mutex<Vec<u64>>>) -> Peer {
         Peer {
             wanted,
             greeted: None,
         }
     }
 
-    fn poll(&mut self, client: &Client) -> Polled {
+    pub(super) fn poll(&mut self, client: &Client) -> Polled {
         let mut polled = Polled::default();
         self.greet(client, &mut polled);
         if self.greeted.is_none() {
