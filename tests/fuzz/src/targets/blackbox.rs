@@ -67,8 +67,8 @@ pub const PARTS: Target = Target {
             let _ = head.proven_body(input);
         }
         if let Some(manifest) = Manifest::parse(input) {
-            let bytes = manifest.to_bytes().expect("what was read can be written");
-            assert_eq!(Manifest::parse(&bytes), Some(manifest));
+            let frame = manifest.to_bytes().expect("what was read can be written");
+            assert_eq!(Manifest::parse(&frame[HEAD_LEN..]), Some(manifest));
         }
         for length in [input.len() as u64, u64::MAX] {
             if let Ok(footer) = Footer::parse(input, length)
@@ -86,7 +86,9 @@ pub const PARTS: Target = Target {
             .and_then(Manifest::to_bytes)
             .expect("a manifest");
         let end = whole.len().saturating_sub(400);
-        vec![manifest, whole[..4096].to_vec(), whole[end..].to_vec()]
+        let body = manifest[HEAD_LEN..].to_vec();
+        let (start, end) = (whole[..4096].to_vec(), whole[end..].to_vec());
+        vec![manifest, body, start, end]
     },
 };
 
