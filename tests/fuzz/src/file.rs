@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use tempfile::TempDir;
 
 /// A file in memory that holds these bytes, at its beginning.
 pub fn file(bytes: &[u8]) -> File {
@@ -19,4 +20,10 @@ pub fn file(bytes: &[u8]) -> File {
 /// The path of an open file.
 pub fn path(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// An empty folder in memory, where the system has one.
+pub fn folder() -> TempDir {
+    let found = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    found.expect("a folder")
 }

@@ -12,6 +12,8 @@
 
 pub mod file;
 pub mod mutate;
+pub mod seeds;
+pub mod stub;
 pub mod targets;
 
 /// A reader of bytes from outside.
@@ -37,12 +39,19 @@ pub const TARGETS: &[Target] = &[
     targets::json::CUTTER,
     targets::entries::SLOG,
     targets::entries::HASH,
+    targets::entries::SLOW_HASH,
     targets::entries::NODE_LOG,
     targets::profile::PROFILE,
     targets::recordings::ANY,
     targets::recordings::PAIR,
     targets::recordings::SAME,
     targets::watch::ENTRY,
+    targets::collect::ANSWERS,
+    targets::comet::ANSWERS,
+    targets::op_node::ANSWERS,
+    targets::servers::CONTROL,
+    targets::servers::PAGES,
+    targets::servers::CHECK,
 ];
 
 /// The target of this name.

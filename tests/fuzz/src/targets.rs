@@ -6,11 +6,15 @@ use haltbox_model::Profile;
 
 pub mod agoric;
 pub mod blackbox;
+pub mod collect;
+pub mod comet;
 pub mod entries;
 pub mod json;
+pub mod op_node;
 pub mod profile;
 pub mod recordings;
 pub mod ring;
+pub mod servers;
 pub mod watch;
 
 /// The builtin profiles, parsed once.

@@ -1,9 +1,11 @@
-//! The targets under libFuzzer. `HALTBOX_TARGET` names the one that runs.
+//! The targets under libFuzzer. `HALTBOX_TARGET` names the one that runs; with `HALTBOX_SEEDS`
+//! its seeds are written into that folder, and nothing runs.
 #![no_main]
 
+use std::path::Path;
 use std::sync::LazyLock;
 
-use haltbox_fuzz::{TARGETS, Target, target};
+use haltbox_fuzz::{TARGETS, Target, seeds, target};
 use libfuzzer_sys::fuzz_target;
 
 static CHOSEN: LazyLock<&'static Target> = LazyLock::new(|| {
@@ -13,4 +15,11 @@ static CHOSEN: LazyLock<&'static Target> = LazyLock::new(|| {
         .unwrap_or_else(|| panic!("HALTBOX_TARGET is {name:?}, one of {names:?} is expected"))
 });
 
-fuzz_target!(|bytes: &[u8]| (CHOSEN.run)(bytes));
+fn write_seeds() {
+    if let Some(folder) = std::env::var_os("HALTBOX_SEEDS") {
+        seeds::write(&CHOSEN, Path::new(&folder)).expect("a folder that can be written");
+        std::process::exit(0);
+    }
+}
+
+fuzz_target!(init: write_seeds(), |bytes: &[u8]| (CHOSEN.run)(bytes));

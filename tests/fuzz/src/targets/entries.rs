@@ -7,6 +7,7 @@ use haltbox_model::lifecycle::Lifecycle;
 use haltbox_model::{BlockHasher, NodeLog, Profile, RedactKey, Redactor};
 use haltbox_reader::carrier;
 use haltbox_reader::vocabulary;
+use haltbox_sim::reference;
 
 use super::{PROFILES, TRANSACTIONS};
 use crate::Target;
@@ -64,7 +65,39 @@ fn slog_lines(profile: &Profile, input: &[u8]) {
     life.checkpoint();
 }
 
-/// The HASH of lines against a slow one, written from docs/format.md.
+/// The HASH of lines by the rules of `host` against a slow one, written from docs/format.md.
+pub const SLOW_HASH: Target = Target {
+    name: "hash-slow",
+    run: |input| {
+        let rules = super::profile("host").slog.as_ref();
+        let rules = rules.expect("a profile with a slog");
+        let lines = || input.split(|byte| *byte == b'\n');
+        for line in lines() {
+            assert_eq!(
+                rules.read(line).canonical,
+                reference::is_canonical(line),
+                "whether it is canonical: {}",
+                String::from_utf8_lossy(line)
+            );
+        }
+        let mut hasher = BlockHasher::new(rules.canonical(), 7);
+        lines().for_each(|line| {
+            hasher.line(line);
+        });
+        if let Some(own) = hasher.finish() {
+            assert_eq!(own.to_string(), reference::hash(7, lines()));
+        }
+    },
+    seeds: || {
+        let lines: Vec<&str> = TRANSACTIONS.lines().collect();
+        lines
+            .chunks(5)
+            .map(|part| part.join("\n").into_bytes())
+            .collect()
+    },
+};
+
+/// What the HASH of lines keeps and what it does not, under every profile.
 pub const HASH: Target = Target {
     name: "hash",
     run: |input| {
