@@ -213,6 +213,7 @@ fn an_identity_survives_the_page() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes under Miri")]
 fn no_text_keeps_an_identity_off_its_page() {
     for text in [
         "\u{1}".repeat(5000),

@@ -140,7 +140,6 @@ fn zstd_prints_the_slog_and_the_box_is_as_small_as_zstd() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "zstd is C, which Miri does not run")]
 #[ignore = "needs zstd; `-- --ignored` runs it"]
 fn the_zstd_program_prints_the_slog() {
     let slog = slog();
