@@ -17,6 +17,10 @@ test-full:
 test-long:
     HALTBOX_LONG=1 cargo test --workspace --tests -- --include-ignored
 
+# the tests of the format crate under Miri (needs a nightly toolchain with `miri`)
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p haltbox-format --lib
+
 # one end-to-end test, such as `just one all kill`
 one BINARY NAME:
     cargo test -p haltbox-tests --test {{BINARY}} {{NAME}} -- --include-ignored
