@@ -73,7 +73,8 @@ impl Signers {
     /// # Errors
     /// It cannot.
     pub fn open(path: &Path) -> io::Result<Signers> {
-        File::open(path)?.read(&mut [0])?;
+        // A folder opens, and cannot be read.
+        File::open(path)?.take(1).read_to_end(&mut Vec::new())?;
         Ok(Signers(path.to_owned()))
     }
 

@@ -58,10 +58,11 @@ impl AfterFreeze {
         voice: &Speaker,
     ) -> String {
         let hint = self.upload_hint.as_deref();
-        if unasked && !frozen.existed {
-            if let Err(error) = alert(boxes, frozen, hint) {
-                voice.say(&format!("cannot write {ALERT_FILE}: {error}"));
-            }
+        if unasked
+            && !frozen.existed
+            && let Err(error) = alert(boxes, frozen, hint)
+        {
+            voice.say(&format!("cannot write {ALERT_FILE}: {error}"));
         }
         match keep_budget(boxes, self.budget) {
             Ok(removed) => removed.iter().for_each(|path| {
