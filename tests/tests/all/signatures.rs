@@ -343,14 +343,15 @@ fn without_ssh_keygen_a_box_is_frozen_and_nothing_is_said_of_its_signer() {
     );
 }
 
+/// It runs at a terminal, where ssh-keygen would ask for the passphrase and wait.
 #[test]
-#[ignore = "needs ssh-keygen; `-- --ignored` runs it"]
+#[ignore = "needs ssh-keygen and script(1); `-- --ignored` runs it"]
 fn a_key_with_a_passphrase_fails_at_once() {
     let scene = Scene::new();
     let key = scene.key("locked", "secret words");
     for key in [&key, &key.with_extension("pub"), &scene.at("no-key")] {
         let begun = Instant::now();
-        let frozen = scene.freeze(key).output().expect("it runs");
+        let frozen = at_a_terminal(&scene.freeze(key));
         assert!(
             begun.elapsed() < Duration::from_secs(8),
             "{:?}",
@@ -365,6 +366,16 @@ fn a_key_with_a_passphrase_fails_at_once() {
         assert!(said(&frozen).contains("black box"), "{}", said(&frozen));
         assert!(scene.bx.exists() && !sig(&scene.bx).exists());
     }
+}
+
+/// Runs a command at a terminal of its own.
+fn at_a_terminal(command: &Command) -> Output {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().expect("text")).collect();
+    let mut script = Command::new("script");
+    let script = script.args(["-qec", &words.join(" "), "/dev/null"]);
+    let script = script.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
+    script.output().expect("script(1) runs")
 }
 
 /// A recorder of the excerpt's slog that signs, with this agent.
