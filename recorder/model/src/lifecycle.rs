@@ -20,6 +20,7 @@
 //! entries begin and end. The node's log may be ahead of it or behind it.
 
 mod block;
+mod blocks;
 mod decision;
 mod fold;
 mod record;
@@ -33,6 +34,7 @@ use haltbox_format::mark::{
 };
 
 use crate::event::{Break, Event, Mismatch};
+use blocks::Blocks;
 use decision::Decision;
 
 /// The header field with the result of the height before.
@@ -44,7 +46,7 @@ const RECALLED: usize = 32;
 /// The blocks of one recording, and the state that the next entry needs.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
-    blocks: Vec<Block>,
+    blocks: Blocks,
     sources: Vec<SourceMark>,
     /// Position from which entries belong to the next block. `None` while a block is
     /// being executed, or may be.
@@ -130,16 +132,12 @@ impl Lifecycle {
 
     /// The block of this attempt.
     pub fn block(&self, of: Attempt) -> Option<&Block> {
-        self.blocks.iter().rev().find(|block| block.of == of)
+        self.blocks.at(of.height).find(|block| block.of == of)
     }
 
     /// The newest attempt at a height.
     pub fn latest(&self, height: u64) -> Option<&Block> {
-        self.blocks
-            .iter()
-            .rev()
-            .filter(|b| b.of.height == height)
-            .max_by_key(|b| b.of.attempt)
+        self.blocks.at(height).max_by_key(|b| b.of.attempt)
     }
 
     /// The attempt that a failure at `height` is about: the last one that was executed to
@@ -149,10 +147,7 @@ impl Lifecycle {
     /// a saved block, an execution that was discarded, and one that is still running.
     pub fn subject(&self, height: u64) -> Option<&Block> {
         let rank = |b: &&Block| (b.is_executed(), b.end.is_some(), b.of.attempt);
-        self.blocks
-            .iter()
-            .filter(|b| b.of.height == height)
-            .max_by_key(rank)
+        self.blocks.at(height).max_by_key(rank)
     }
 
     /// The block to freeze if the operator names none: the diverged one, the one that
@@ -191,7 +186,7 @@ impl Lifecycle {
     /// Clears `whole` for every block that lacks a record. `holds`: whether all main
     /// records between two counters exist. `newest`: end of the recording.
     pub fn judge(&mut self, newest: u64, holds: impl Fn(u64, u64) -> bool) {
-        for block in self.blocks.iter_mut().filter(|block| block.whole) {
+        for block in self.blocks.each().filter(|block| block.whole) {
             let until = block.end.or(block.until).map_or(newest, |at| at.main);
             block.whole = holds(block.from.main, until);
         }
@@ -310,8 +305,9 @@ impl Lifecycle {
     /// The attempt that an entry of `stream` at `height` is about. The slog continues its
     /// own attempt even if the node's log is already in the next.
     fn meant(&self, height: u64, stream: Stream) -> Option<&Block> {
-        let own = |b: &&Block| b.of.height == height && b.begun.has(Stream::Slog);
-        let slog = self.blocks.iter().filter(own).max_by_key(|b| b.of.attempt);
+        let own = |b: &&Block| b.begun.has(Stream::Slog);
+        let slog = self.blocks.at(height).filter(own);
+        let slog = slog.max_by_key(|b| b.of.attempt);
         match stream {
             Stream::Slog => slog.or_else(|| self.latest(height)),
             Stream::Node => self.latest(height),
@@ -349,8 +345,8 @@ impl Lifecycle {
         let Some(height) = told.height else {
             return self.newest_accused().map(Accused::Newest);
         };
-        let own = |b: &&Block| b.of.height == height && b.app_hash == told.local;
-        let own = self.blocks.iter().rev().find(own);
+        let own = |b: &&Block| b.app_hash == told.local;
+        let own = self.blocks.at(height).find(own);
         // A block with another hash is another block, and may be sound.
         let unlike = |b: &&Block| told.local.is_some() && b.app_hash.is_some();
         let of = own.or_else(|| self.subject(height).filter(|b| !unlike(b)));

@@ -89,8 +89,10 @@ impl Decision<'_> {
         self.emit(Mark::Note(Note { text }));
     }
 
-    fn all(&self, wanted: impl Fn(&Block) -> bool) -> Vec<Attempt> {
-        let wanted = self.life.blocks.iter().filter(|b| wanted(b));
+    /// The open blocks that are wanted.
+    fn open(&mut self, wanted: impl Fn(&Block) -> bool) -> Vec<Attempt> {
+        let running = self.life.blocks.running().iter();
+        let wanted = running.filter(|b| b.state == State::Open && wanted(b));
         wanted.map(|b| b.of).collect()
     }
 
@@ -104,7 +106,7 @@ impl Decision<'_> {
 
     /// Pins every block that `stream` began and the host did not make durable.
     fn pin_unfinished(&mut self, stream: Stream, why: &str) {
-        for of in self.all(|b| b.state == State::Open && b.begun.has(stream)) {
+        for of in self.open(|b| b.begun.has(stream)) {
             self.pin(of, why);
         }
     }
@@ -175,10 +177,8 @@ impl Decision<'_> {
     /// commit entry is missing.
     fn imply_commit(&mut self, height: u64) {
         let by = self.by;
-        let left = |b: &Block| {
-            b.state == State::Open && b.begun.has(by) && b.ended.has(by) && b.of.height < height
-        };
-        for of in self.all(left) {
+        let left = |b: &Block| b.begun.has(by) && b.ended.has(by) && b.of.height < height;
+        for of in self.open(left) {
             self.emit(Mark::Commit(Reported { of, by }));
         }
     }
@@ -189,14 +189,15 @@ impl Decision<'_> {
     fn supersede(&mut self, newest: Attempt) {
         let subject = self.life.subject(newest.height);
         let subject = subject.filter(|b| b.is_executed()).map(|b| b.of);
-        let between = |b: &Block| {
-            b.of.height == newest.height
-                && b.of.attempt > 1
+        let between = |b: &&Block| {
+            b.of.attempt > 1
                 && b.of.attempt < newest.attempt
                 && Some(b.of) != subject
                 && b.is_releasable()
         };
-        for of in self.all(between) {
+        let at_height = self.life.blocks.at(newest.height);
+        let between: Vec<Attempt> = at_height.filter(between).map(|b| b.of).collect();
+        for of in between.into_iter().rev() {
             self.emit(Mark::Release(Release {
                 of,
                 by: ReleasedBy::LaterAttempt,
@@ -328,8 +329,9 @@ impl Decision<'_> {
 
     /// Agreement on a height is agreement on every height below it.
     fn release_up_to(&mut self, height: u64, by: ReleasedBy, network: Option<AppHash>) {
-        let proved = |b: &Block| b.of.height <= height && b.is_releasable();
-        for of in self.all(proved) {
+        let undecided = self.life.blocks.undecided().iter();
+        let proved = undecided.filter(|b| b.of.height <= height && b.is_releasable());
+        for of in proved.map(|b| b.of).collect::<Vec<_>>() {
             let network = network.filter(|_| of.height == height);
             self.emit(Mark::Release(Release { of, by, network }));
         }

@@ -35,24 +35,21 @@ impl Lifecycle {
     }
 
     fn change(&mut self, of: Attempt, change: impl FnOnce(&mut Block)) {
-        if let Some(block) = self.blocks.iter_mut().rev().find(|block| block.of == of) {
-            change(block);
-        }
+        self.blocks.change(of, change);
     }
 
     fn apply_begin(&mut self, begin: &Begin) {
         let passed = |b: &Block| begin.by == Stream::Slog && b.of.height < begin.of.height;
-        for block in self
-            .blocks
-            .iter_mut()
-            .filter(|b| b.of != begin.of && b.until.is_none())
-        {
+        let running = self.blocks.running().iter_mut();
+        for block in running.filter(|b| b.of != begin.of && b.until.is_none()) {
             if block.follows(begin.by) || passed(block) {
                 block.until = Some(begin.from);
             }
         }
         if !begin.joins {
-            self.blocks.retain(|b| b.of != begin.of);
+            if self.blocks.index(begin.of).is_some() {
+                self.blocks.retain(|b| b.of != begin.of);
+            }
             self.blocks.push(Block::new(begin.of, begin.from));
         }
         self.change(begin.of, |block| block.begin(begin));
@@ -65,14 +62,14 @@ impl Lifecycle {
 
     /// Keeps blocks in the order of the slog, even if the node's log was ahead.
     fn move_last(&mut self, of: Attempt) {
-        let Some(index) = self.blocks.iter().rposition(|b| b.of == of) else {
+        let Some(index) = self.blocks.index(of) else {
             return;
         };
         let after = self.blocks[index..]
             .iter()
             .rposition(|b| b.begun.has(Stream::Slog))
             .unwrap_or(0);
-        self.blocks[index..=index + after].rotate_left(1);
+        self.blocks.move_back(index, after);
     }
 
     /// Whether no other block is open. Behind a gap the stream may be back in an earlier
@@ -170,7 +167,7 @@ impl Lifecycle {
             let behind = b.end.is_none_or(|end| end.main > lost.from);
             behind && b.from.main < lost.until
         };
-        let blocks = self.blocks.iter_mut().filter(touched);
+        let blocks = self.blocks.each().filter(touched);
         blocks.for_each(|block| block.whole = false);
     }
 
@@ -183,7 +180,7 @@ impl Lifecycle {
     }
 
     fn apply_node_start(&mut self, at: Position) {
-        for block in self.blocks.iter_mut().filter(|b| b.until.is_none()) {
+        for block in self.blocks.each().filter(|b| b.until.is_none()) {
             block.until = Some(at);
         }
         self.set_boundary(at, true);
@@ -193,9 +190,9 @@ impl Lifecycle {
     fn apply_checkpoint(&mut self, checkpoint: &Checkpoint) {
         let mut place = self.blocks.len();
         for told in checkpoint.blocks.iter().rev() {
-            match self.blocks.iter().rposition(|known| known.of == told.of) {
+            match self.blocks.index(told.of) {
                 Some(index) => {
-                    self.blocks[index] = told.clone().into();
+                    self.blocks.replace(index, told.clone().into());
                     place = index;
                 }
                 None => self.blocks.insert(place, told.clone().into()),

@@ -1,6 +1,7 @@
 //! The life of a block as a table, and what holds for every sequence of events.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::event::{Break, Weight};
@@ -1277,4 +1278,30 @@ fn damaged_marks_are_folded_without_harm() {
     }
     println!("{folded} marks folded, {changed} of 20000 records were changed by the damage");
     assert!(changed > 10_000);
+}
+
+/// With a look at all blocks for each event, this takes minutes. Readers keep every block of a
+/// plain slog, and whoever hands one out chooses how many there are.
+#[test]
+fn an_event_does_not_look_at_all_blocks() {
+    const BLOCKS: u64 = 100_000;
+    let begun = Instant::now();
+    for commits in [false, true] {
+        let mut life = Lifecycle::default();
+        for height in 0..BLOCKS {
+            let at = |main| Position { main, local: 0 };
+            let (early, app_hash) = (false, None);
+            let events = [
+                Some(Event::Begin { height, early }),
+                Some(Event::End { height }),
+                commits.then_some(Event::Commit { height, app_hash }),
+            ];
+            for event in events.iter().flatten() {
+                life.on(event, Stream::Slog, at(height), at(height + 1));
+            }
+        }
+        assert_eq!(life.blocks().len() as u64, BLOCKS);
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "it took {took:?}");
 }
