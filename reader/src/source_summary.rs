@@ -118,6 +118,9 @@ pub struct SourceSummary {
     /// Number of entries of a type that the profile knows.
     #[serde(skip)]
     pub known: u64,
+    /// Where in `blocks` each attempt is.
+    #[serde(skip)]
+    rows: HashMap<Attempt, usize>,
     #[serde(skip)]
     repeats: Repeats,
     #[serde(skip)]
@@ -151,6 +154,7 @@ impl SourceSummary {
             doubled: 0,
             wrapped: 0,
             known: 0,
+            rows: HashMap::new(),
             repeats: Repeats::default(),
             missing: MissingRecords::default(),
             vocabulary,
@@ -257,12 +261,10 @@ impl SourceSummary {
     }
 
     fn row(&mut self, attempt: Attempt, profile: &Profile) -> usize {
-        let is = |row: &Row| row.height == attempt.height && row.attempt == attempt.attempt;
-        if let Some(found) = self.blocks.iter().rposition(is) {
-            return found;
-        }
-        self.blocks.push(Row::new(attempt, profile));
-        self.blocks.len() - 1
+        *self.rows.entry(attempt).or_insert_with(|| {
+            self.blocks.push(Row::new(attempt, profile));
+            self.blocks.len() - 1
+        })
     }
 
     fn hole(&mut self, hole: Hole, last: Option<usize>) {
