@@ -291,6 +291,20 @@ impl Source {
         }
     }
 
+    /// The keys with which its values were replaced, first to last. Empty if the source does
+    /// not say so.
+    pub fn redaction_keys(&self) -> Vec<String> {
+        match self {
+            Source::BlackBox(bx) => {
+                let origin = bx
+                    .identity()
+                    .and_then(|identity| identity.origin.as_deref());
+                origin.map(keys_in).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The digest of the rules that give its blocks their HASHes, if the source says.
     pub fn named_by(&self) -> Option<Digest> {
         match self {
@@ -435,4 +449,17 @@ impl Source {
             Source::BlockFiles(_) | Source::Stdin | Source::Fingerprint(_) => None,
         }
     }
+}
+
+/// The keys that an origin tells of: `redacted from NAME, key ID`, and what NAME itself is made
+/// of behind it.
+fn keys_in(origin: &str) -> Vec<String> {
+    let steps = origin.split("redacted from ").skip(1);
+    let keys = steps.filter_map(|step| {
+        let (_, behind) = step.split("; ").next()?.rsplit_once(", key ")?;
+        Some(behind.to_owned())
+    });
+    let mut keys: Vec<String> = keys.collect();
+    keys.reverse();
+    keys
 }

@@ -13,6 +13,7 @@ pub(super) fn incomparable(
     comparison: &Comparison,
 ) -> Option<Incomparable> {
     by_profile(a, b)
+        .or_else(|| by_keys(a, b))
         .or_else(|| by_content(a, comparison))
         .or_else(|| by_digests(a, b, comparison))
         .or_else(|| without_whole_height(comparison))
@@ -25,6 +26,12 @@ fn by_profile(a: &Recording, b: &Recording) -> Option<Incomparable> {
         (None, _) => Some(Incomparable::NoSlog(a.profile.name.clone())),
         _ => None,
     }
+}
+
+/// A value and the digest that replaces it are the same value.
+fn by_keys(a: &Recording, b: &Recording) -> Option<Incomparable> {
+    let keys = [a, b].map(|recording| recording.source.redaction_keys());
+    (keys[0] != keys[1]).then_some(Incomparable::Redacted(keys))
 }
 
 fn by_content(a: &Recording, comparison: &Comparison) -> Option<Incomparable> {

@@ -154,6 +154,9 @@ impl Conclusion {
 pub enum Incomparable {
     /// They were recorded with different profiles.
     Profiles([String; 2]),
+    /// Their values were replaced with different keys, or on one side alone: equal values look
+    /// different. The keys of each side.
+    Redacted([Vec<String>; 2]),
     /// Their profile reads no entries.
     NoSlog(String),
     /// They belong to different chains.

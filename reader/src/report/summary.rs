@@ -138,6 +138,16 @@ fn incomparable(why: &Incomparable, recordings: &[RecordingFacts; 2]) -> String 
             "the sources were recorded with different profiles, {a} and {b}; choose one for both \
              with --profile"
         ),
+        Incomparable::Redacted(keys) => {
+            let [a, b] = keys.each_ref().map(|keys| match &keys[..] {
+                [] => "is not redacted".to_owned(),
+                keys => format!("is redacted with key {}", keys.join(" and ")),
+            });
+            format!(
+                "A {a}, B {b}, so equal values look different; compare the original sources, or \
+                 have both redacted with one key (haltbox redact --key-file)"
+            )
+        }
         Incomparable::NoSlog(profile) => {
             format!("the profile {profile} has no slog section, so there are no steps to compare")
         }

@@ -408,6 +408,17 @@ fn redacted_and_extracted_sources_give_the_same_verdict() {
     }
     let mixed = diff(&path("honest-a.cut"), &path("divergent-kv"));
     expect_kv(&mixed, "an extract against the whole");
+    nobody_is_accused_beside(&path("honest-a"), &path("honest-a.red"));
+}
+
+/// A value and what replaces it are the same value: the commands say that they cannot tell.
+fn nobody_is_accused_beside(original: &Path, redacted: &Path) {
+    for [a, b] in [[original, redacted], [redacted, original]] {
+        let told = diff(a, b);
+        assert_eq!(told.0, 2, "{told:?}");
+        let compared = run(&["compare", text(a), text(b)]);
+        assert_eq!(compared.status.code(), Some(2), "{compared:?}");
+    }
 }
 
 /// A page that loads and runs nothing, and says what the terminal says.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use haltbox_format::blackbox::{IDENTITY_LEN, Identity};
 use haltbox_format::ring::{SUPERBLOCK_SIZE, Superblock};

@@ -154,6 +154,26 @@ struct Read {
     node: Node,
     rules: Option<Digest>,
     profile: String,
+    /// Keys with which its values were replaced.
+    keys: Vec<String>,
+}
+
+impl Read {
+    /// Digests of two sources for which this differs are of something else.
+    fn kind(&self) -> (Option<Digest>, &[String]) {
+        (self.rules, &self.keys)
+    }
+
+    fn recorded(&self) -> String {
+        match &self.keys[..] {
+            [] => format!("recorded with the profile {}", self.profile),
+            keys => format!(
+                "recorded with the profile {} and redacted with key {}",
+                self.profile,
+                keys.join(" and ")
+            ),
+        }
+    }
 }
 
 fn read(path: &Path, profile: Option<&str>) -> anyhow::Result<Read> {
@@ -164,28 +184,33 @@ fn read(path: &Path, profile: Option<&str>) -> anyhow::Result<Read> {
         node,
         rules: recording.rules(),
         profile: recording.profile.name.clone(),
+        keys: recording.source.redaction_keys(),
     })
 }
 
-/// Removes the sources whose rules differ from those of most, or of the first if none has
-/// most. Their digests are of something else. Returns a sentence for each.
+/// Removes the sources whose rules or keys differ from those of most, or of the first if none
+/// has most. Their digests are of something else. Returns a sentence for each.
 fn without_foreign(sources: &mut Vec<(&PathBuf, Read)>) -> Vec<String> {
-    let count = |rules| sources.iter().filter(|(_, of)| of.rules == rules).count();
-    let Some(most) = sources.iter().map(|(_, of)| count(of.rules)).max() else {
+    let count = |of: &Read| {
+        let alike = |(_, other): &&(&PathBuf, Read)| other.kind() == of.kind();
+        sources.iter().filter(alike).count()
+    };
+    let Some(most) = sources.iter().map(|(_, of)| count(of)).max() else {
         return Vec::new();
     };
-    let first = sources.iter().find(|(_, of)| count(of.rules) == most);
-    let Some((rules, usual)) = first.map(|(_, of)| (of.rules, of.profile.clone())) else {
+    let first = sources.iter().find(|(_, of)| count(of) == most);
+    let Some((rules, keys, usual)) =
+        first.map(|(_, of)| (of.rules, of.keys.clone(), of.recorded()))
+    else {
         return Vec::new();
     };
-    let unsupported = sources.extract_if(.., |(_, of)| of.rules != rules);
+    let unsupported = sources.extract_if(.., |(_, of)| of.kind() != (rules, &keys[..]));
     unsupported
         .map(|(path, of)| {
             format!(
-                "{} was recorded with the profile {}, the others with {usual}: it cannot be \
-                 compared with them",
+                "{} was {}, the others were {usual}: it cannot be compared with them",
                 shown(path),
-                of.profile
+                of.recorded()
             )
         })
         .collect()
@@ -703,6 +728,7 @@ mod tests {
         Read {
             node: Node::default(),
             rules: Some(Digest([rules; 32])),
+            keys: Vec::new(),
             profile: profile.to_owned(),
         }
     }
@@ -715,7 +741,7 @@ mod tests {
             .zip([read("host", 1), read("mine", 2), read("host", 1)])
             .collect();
         let unsupported = without_foreign(&mut sources);
-        let expected = "b was recorded with the profile mine, the others with host: it cannot be compared with them";
+        let expected = "b was recorded with the profile mine, the others were recorded with the profile host: it cannot be compared with them";
         assert_eq!(unsupported, [expected]);
         let kept: Vec<&PathBuf> = sources.iter().map(|(path, _)| *path).collect();
         assert_eq!(kept, [&paths[0], &paths[2]]);
