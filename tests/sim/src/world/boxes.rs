@@ -57,6 +57,9 @@ impl Boxes {
             .before
             .take()
             .unwrap_or_else(|| std::mem::take(&mut self.known));
+        // The budget may have removed them before the process died.
+        let removed = &self.removed;
+        self.known.retain(|name, _| !removed.contains(name));
     }
 
     /// Takes the HASHes that were found right.
