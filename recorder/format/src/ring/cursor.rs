@@ -287,10 +287,11 @@ impl<'a> RecordCursor<'a> {
             }
             _ => self.expected = Some(run.first),
         }
-        // The rest of a record, or its beginning, was evicted with its segment.
-        if why == Gap::Evicted {
-            self.before = Before::Evicted;
-        }
+        // The rest of a record, or its beginning, went with what is missing.
+        self.before = match why {
+            Gap::Evicted => Before::Evicted,
+            Gap::Missing => Before::Records,
+        };
         let from = partial.map_or(expected, |partial| partial.first);
         Some(Found::Gap {
             from,

@@ -160,9 +160,10 @@ impl LaneView {
     }
 
     /// First of the counters that are lost before the oldest record; `None` if everything
-    /// before it was evicted.
+    /// before it was evicted, or if a writer may be evicting it now.
     pub fn lost_before_first(&self) -> Option<u64> {
-        let first = self.runs.first().filter(|run| run.first > 0)?;
+        let oldest = self.runs.first().filter(|_| !self.moved);
+        let first = oldest.filter(|run| run.first > 0)?;
         match self.why_missing(Some(0), first) {
             Gap::Evicted => None,
             Gap::Missing => Some(0),
@@ -181,7 +182,9 @@ impl LaneView {
             }
         };
         let damaged = self.slots.iter().any(is_lost);
-        let leftover = after.generation.is_none();
+        let begins_segment = after.from == SEGMENT_HEADER_SIZE;
+        // A segment that is about to be reused has lost its generation, and no record yet.
+        let leftover = after.generation.is_none() && !begins_segment;
         let reused = match (from, to) {
             (Some(from), Some(to)) if leftover => to > from && self.is_overwritten_up_to(after),
             (Some(from), Some(to)) => to > from + 1,
