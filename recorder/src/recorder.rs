@@ -264,8 +264,11 @@ impl Recorder {
             false if resuming::machine_went_down(history, &machine::boot()) => Starts::Doubted,
             false => Starts::Whole,
         };
-        if let Some(hole) = evicted_before(view, begins) {
-            self.evicted_unread(&hole, begins);
+        if let Some(hole) = missing_before(view, begins) {
+            match hole.why {
+                HoleKind::Evicted => self.evicted_unread(&hole, begins),
+                _ => self.missed(&hole, &mut reached),
+            }
         }
         while let Some(entry) = timeline.next()? {
             let line = match entry {
@@ -1014,15 +1017,15 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
     (at(line.counter), at(line.last + 1))
 }
 
-/// What the ring evicted behind a position and before its oldest record.
-fn evicted_before(view: &RingView, at: Position) -> Option<Hole> {
+/// What is missing behind a position and before the ring's oldest record.
+fn missing_before(view: &RingView, at: Position) -> Option<Hole> {
     let main = view.lane(Lane::Main);
     let oldest = main.first_counter().filter(|oldest| *oldest > at.main)?;
-    main.lost_before_first().is_none().then_some(Hole {
+    Some(Hole {
         lane: Lane::Main,
         from: at.main,
         to: oldest - 1,
-        why: HoleKind::Evicted,
+        why: main.gap_before_first()?.into(),
     })
 }
 

@@ -183,9 +183,7 @@ impl<'a> RingCopy<'a> {
     fn run(mut self, ring: Reading<'_>) -> Result<Copied, CopyError> {
         let mut timeline = match self.scope {
             Scope::Span(from, _) => {
-                if ring.view.lane(Lane::Main).lost_before_first().is_none() {
-                    self.evicted_before(from);
-                }
+                self.evicted_before(from);
                 Timeline::after(ring.file, ring.view, ring.history.marked(), from)
             }
             Scope::Everything | Scope::Block(_) => {

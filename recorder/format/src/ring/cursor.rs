@@ -66,8 +66,7 @@ pub struct RecordCursor<'a> {
     offset: usize,
     loaded: Option<u32>,
     segment: Vec<u8>,
-    /// Counter of the next record, if none is missing. `None` at the oldest record, if what
-    /// stood before it was evicted.
+    /// Counter of the next record, if none is missing.
     expected: Option<u64>,
     /// What the cursor saw before the current record. It decides what a fragment without
     /// a beginning means.
@@ -132,7 +131,7 @@ impl<'a> RecordCursor<'a> {
             offset: view.runs.first().map_or(0, |run| run.from),
             loaded: None,
             segment: vec![0; ring.geometry.segment_size as usize],
-            expected: view.lost_before_first(),
+            expected: None,
             before: Before::Nothing,
             partial: None,
             joined: Vec::new(),
@@ -152,10 +151,10 @@ impl<'a> RecordCursor<'a> {
         let run = self.view.runs.partition_point(|run| run.last < counter);
         self.run = run;
         self.offset = self.view.runs.get(run).map_or(0, |run| run.from);
-        // A run that begins late has a gap before it if records precede it. What was
-        // evicted before the oldest run is no gap.
+        // A run that begins late has a gap before it if records precede it. What is missing
+        // before the oldest run is no gap.
         self.expected = self.view.runs.get(run).map(|start| match run {
-            0 if self.view.lost_before_first().is_none() => counter.max(start.first),
+            0 => counter.max(start.first),
             _ => counter,
         });
         self.partial = None;
@@ -273,10 +272,11 @@ impl<'a> RecordCursor<'a> {
         if self.offset != run.from || run.first <= expected {
             return None;
         }
-        let before = self.run.checked_sub(1);
-        let before = before.and_then(|index| self.view.runs.get(index));
-        let why = before.and_then(|before| self.view.gap(before, run));
-        let why = why.unwrap_or(Gap::Missing);
+        let before = self
+            .run
+            .checked_sub(1)
+            .and_then(|index| self.view.runs.get(index))?;
+        let why = self.view.gap(before, run).unwrap_or(Gap::Missing);
         let partial = self.partial.take();
         match partial {
             Some(Partial { first, last, .. }) if why == Gap::Missing => {
@@ -287,11 +287,10 @@ impl<'a> RecordCursor<'a> {
             }
             _ => self.expected = Some(run.first),
         }
-        // The rest of a record, or its beginning, went with what is missing.
-        self.before = match why {
-            Gap::Evicted => Before::Evicted,
-            Gap::Missing => Before::Records,
-        };
+        // The rest of a record, or its beginning, was evicted with its segment.
+        if why == Gap::Evicted {
+            self.before = Before::Evicted;
+        }
         let from = partial.map_or(expected, |partial| partial.first);
         Some(Found::Gap {
             from,

@@ -159,15 +159,17 @@ impl LaneView {
         missing.then(|| self.why_missing(before.generation, after))
     }
 
-    /// First of the counters that are lost before the oldest record; `None` if everything
-    /// before it was evicted, or if a writer may be evicting it now.
-    pub fn lost_before_first(&self) -> Option<u64> {
-        let oldest = self.runs.first().filter(|_| !self.moved);
-        let first = oldest.filter(|run| run.first > 0)?;
-        match self.why_missing(Some(0), first) {
-            Gap::Evicted => None,
-            Gap::Missing => Some(0),
-        }
+    /// Why counters are missing before the oldest record; `None` if none are. An opener asks
+    /// this, while nobody writes.
+    pub fn gap_before_first(&self) -> Option<Gap> {
+        let first = self.runs.first().filter(|run| run.first > 0)?;
+        // A segment that is about to be reused has lost its generation, and no record yet.
+        let is_whole = first.generation.is_none() && first.from == SEGMENT_HEADER_SIZE;
+        Some(match self.begins_late(first) {
+            true => Gap::Missing,
+            false if is_whole => Gap::Evicted,
+            false => self.why_missing(Some(0), first),
+        })
     }
 
     /// Why counters are missing behind the filling `from` and before a run.
@@ -182,16 +184,14 @@ impl LaneView {
             }
         };
         let damaged = self.slots.iter().any(is_lost);
-        let begins_segment = after.from == SEGMENT_HEADER_SIZE;
-        // A segment that is about to be reused has lost its generation, and no record yet.
-        let leftover = after.generation.is_none() && !begins_segment;
+        let leftover = after.generation.is_none();
         let reused = match (from, to) {
             (Some(from), Some(to)) if leftover => to > from && self.is_overwritten_up_to(after),
             (Some(from), Some(to)) => to > from + 1,
             (None, Some(_)) => !leftover,
             (_, None) => false,
         };
-        match reused && !damaged && !self.begins_late(after) {
+        match reused && !damaged {
             true => Gap::Evicted,
             false => Gap::Missing,
         }

@@ -181,10 +181,7 @@ pub struct Timeline<'a> {
 impl<'a> Timeline<'a> {
     /// A timeline of everything in the view.
     pub fn new(source: &'a dyn ReadAt, ring: &'a RingView, marked: Marked<'a>) -> Timeline<'a> {
-        let first = |lane| {
-            let view = ring.lane(lane);
-            view.lost_before_first().or(view.first_counter())
-        };
+        let first = |lane| ring.lane(lane).first_counter();
         let oldest = first(Lane::Main).unwrap_or(0);
         let before = (oldest > 0).then(|| (0, oldest - 1));
         let gaps = ring.lane(Lane::Main).gaps().into_iter();
