@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use haltbox_format::Lane;
-use haltbox_format::ring::{Found, RecordCursor, RingView};
+use haltbox_format::ring::{Found, Gap, RecordCursor, RingView};
 use haltbox_tests::*;
 
 fn kills() -> u64 {
@@ -41,6 +41,13 @@ fn faults(ring: &Path, acknowledged: u64) -> Vec<String> {
             Found::Torn { to, .. } => next = Some(to + 1),
             other => faults.push(format!("{other:?}")),
         }
+    }
+    let lane = view.lane(Lane::Main);
+    if lane.gap_before_first() == Some(Gap::Missing) {
+        let (first, slots) = (lane.runs.first(), &lane.slots);
+        faults.push(format!(
+            "evicted and called missing: {first:?} of {slots:?}"
+        ));
     }
     let next = next.unwrap_or(0);
     if next < acknowledged {

@@ -163,11 +163,8 @@ impl LaneView {
     /// this, while nobody writes.
     pub fn gap_before_first(&self) -> Option<Gap> {
         let first = self.runs.first().filter(|run| run.first > 0)?;
-        // A segment that is about to be reused has lost its generation, and no record yet.
-        let is_whole = first.generation.is_none() && first.from == SEGMENT_HEADER_SIZE;
         Some(match self.begins_late(first) {
             true => Gap::Missing,
-            false if is_whole => Gap::Evicted,
             false => self.why_missing(Some(0), first),
         })
     }
@@ -185,8 +182,9 @@ impl LaneView {
         };
         let damaged = self.slots.iter().any(is_lost);
         let leftover = after.generation.is_none();
+        let is_cut = leftover && after.from > SEGMENT_HEADER_SIZE;
         let reused = match (from, to) {
-            (Some(from), Some(to)) if leftover => to > from && self.is_overwritten_up_to(after),
+            (Some(from), Some(to)) if is_cut => to > from && self.is_overwritten_up_to(after),
             (Some(from), Some(to)) => to > from + 1,
             (None, Some(_)) => !leftover,
             (_, None) => false,
@@ -221,7 +219,8 @@ impl LaneView {
 
     /// Whether a younger filling of the run's segment overwrote the records before the
     /// run, and ends where the run begins. Between the two lie at most the rest of a
-    /// record that was overwritten in part, and a record that is being written.
+    /// record that was overwritten in part, and a record that is being written: the first
+    /// one, if the younger filling has none.
     fn is_overwritten_up_to(&self, run: &Run) -> bool {
         let of_segment = self
             .runs
@@ -229,8 +228,9 @@ impl LaneView {
             .filter(|other| other.segment == run.segment);
         let younger = of_segment.filter(|other| other.generation.is_some());
         let end = younger.map(|other| other.to).max();
+        let end = end.unwrap_or(SEGMENT_HEADER_SIZE);
         let most = 2 * (HEADER_SIZE + padded(FRAGMENT));
-        end.is_some_and(|end| run.from.saturating_sub(end) < most)
+        run.from.saturating_sub(end) < most
     }
 
     fn is_sound(&self, segment: u32) -> bool {
