@@ -46,7 +46,7 @@ const NO_WRITE: &str = "the ring's file took no writes: its disk was full, faile
 /// Released blocks that stay in memory beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
 
-const LOST_START: &str = "the machine went down, and a start of the node may be lost";
+const LOST_START: &str = "a start of the node may be lost: the machine went down";
 
 /// Settings of a recorder.
 #[derive(Clone)]

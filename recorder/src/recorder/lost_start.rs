@@ -47,7 +47,7 @@ impl Starts {
     /// Takes note of what an entry tells.
     pub(super) fn learn(&mut self, line: &Line<'_>, event: &Event) {
         if let (Starts::Told(told), Event::ProcessStart) = (self, event) {
-            *told = line.epoch;
+            *told = line.epoch.max(*told);
         }
     }
 
