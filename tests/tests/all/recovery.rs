@@ -104,10 +104,20 @@ impl Scene {
 /// disk: its records are the newest all the same, and can be pinned.
 #[test]
 fn records_behind_a_blank_header_are_kept() {
+    // Nor is a flipped bit in it a header.
+    for bit in [None, Some(60)] {
+        kept_behind_a_blank_header(bit);
+    }
+}
+
+fn kept_behind_a_blank_header(flipped: Option<usize>) {
     let scene = Scene::new();
     let (mut image, newest, geometry) = scene.ring(600);
     let at = geometry.offset(newest.segment) as usize;
     image[at..at + 4096].fill(0);
+    if let Some(byte) = flipped {
+        image[at + byte] = 1;
+    }
     let (records, holes) = read(&image);
     assert_eq!(records.last(), Some(&newest.last));
     assert!(!holes.is_empty(), "the lost page is not told of");

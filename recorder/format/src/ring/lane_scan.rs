@@ -143,17 +143,17 @@ impl<'a> LaneScan<'a> {
         })
     }
 
-    /// Marks blank headers as damaged where a header was lost. After a power cut a
-    /// segment's header page can be as blank as it was allocated while its records are
-    /// intact. A blank header is sound only if the lane never filled the segment and no
-    /// record stands in it. A segment that is being reused keeps its magic, so it is not
-    /// blank.
+    /// Marks headers without a magic as damaged where a header was lost. After a power cut
+    /// a segment's header page can be as blank as it was allocated while its records are
+    /// intact, and a disk can flip bits of it. No header is needed only if the lane never
+    /// filled the segment and no record stands in it. A segment that is being reused keeps
+    /// its magic.
     fn find_lost_headers(&mut self) -> io::Result<()> {
         let fillings = self.view.slots.iter().filter_map(Slot::generation).max();
         let never_filled = (self.view.slots.len() as u64).saturating_sub(fillings.unwrap_or(0));
         let mut blank = Vec::new();
         for (at, slot) in self.view.slots.iter().enumerate() {
-            if slot.state == SlotState::Free && self.is_blank(slot.index)? {
+            if slot.state == SlotState::Free && self.has_no_header(slot.index)? {
                 blank.push(at);
             }
         }
@@ -167,10 +167,10 @@ impl<'a> LaneScan<'a> {
         Ok(())
     }
 
-    fn is_blank(&self, index: u32) -> io::Result<bool> {
+    fn has_no_header(&self, index: u32) -> io::Result<bool> {
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
         self.read(self.geometry.offset(index), &mut bytes)?;
-        Ok(bytes == [0; SEGMENT_HEADER_SIZE])
+        Ok(!SegmentHeader::has_magic(&bytes))
     }
 
     /// Reads what the disk gives. A page that it cannot read counts as zeros, and does

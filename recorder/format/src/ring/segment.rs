@@ -50,7 +50,7 @@ impl SegmentHeader {
     /// Parses and checks untrusted bytes. There is no other way from bytes to a header.
     pub fn decode(bytes: &[u8]) -> Option<SegmentHeader> {
         let raw: &[u8; SEGMENT_HEADER_SIZE] = bytes.first_chunk()?;
-        let sound = raw[8..16] == SEGMENT_MAGIC
+        let sound = SegmentHeader::has_magic(raw)
             && u64_at(raw, 0) != 0
             && u32_at(raw, CRC_AT) == crc32fast::hash(&raw[..CRC_AT]);
         let header = SegmentHeader {
@@ -67,6 +67,11 @@ impl SegmentHeader {
             lane: take::<1>(raw, 52)[0],
         };
         (sound && header.geometry.is_sound()).then_some(header)
+    }
+
+    /// Whether a header was ever written to these bytes.
+    pub(super) fn has_magic(raw: &[u8; SEGMENT_HEADER_SIZE]) -> bool {
+        raw[8..16] == SEGMENT_MAGIC
     }
 
     /// Whether this header belongs to segment `index` of a ring with this salt and
