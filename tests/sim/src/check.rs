@@ -37,7 +37,7 @@ pub fn compare(model: &mut Model, look: &Look, room: Room, leave: Leave) -> Resu
     for (lane, seen) in [(Lane::Main, &main), (Lane::Local, &local)] {
         let missing = missing(model, lane, seen);
         if !leave.power_cut {
-            is_legal(model, lane, seen, &missing, room)?;
+            is_legal(model, look, lane, seen, &missing, room)?;
         }
         if leave.power_cut && leave.dead {
             lose_tail(model, lane, seen);
@@ -74,9 +74,10 @@ pub fn lines(model: &Model, look: &Look, lane: Lane, live: bool) -> Result<Vec<u
     let taken = taken(model, lane);
     let (mut found, mut next) = (Vec::new(), 0);
     for run in look.of(lane).iter().filter(|run| !run.is_empty()) {
-        let begin = find_run(model, &taken, next, run)
+        let explained = next == 0 || explained(model, lane, &taken, next);
+        let begin = find_run(model, &taken, next, run, explained)
             .ok_or_else(|| format!("{} lane: {}", lane.name(), unfound(run, next)))?;
-        if !live && begin == next && next > 0 && !explained(model, lane, &taken, next) {
+        if !live && begin == next && !explained {
             let text = shown(&run[0].bytes);
             let (counter, holes) = (run[0].counter, look.holes.join("; "));
             return Err(format!(
@@ -120,8 +121,15 @@ pub fn may_repeat(bytes: &[u8]) -> bool {
         || bytes.starts_with(br#"{"type":"end-block"#)
 }
 
-/// Where a run begins among the entries of its lane.
-fn find_run(model: &Model, taken: &[usize], next: usize, run: &Run) -> Option<usize> {
+/// Where a run begins among the entries of its lane. `explained`: it may follow the run
+/// before without an entry between.
+fn find_run(
+    model: &Model,
+    taken: &[usize],
+    next: usize,
+    run: &Run,
+    explained: bool,
+) -> Option<usize> {
     let is = |at: usize, seen: &Seen| {
         taken
             .get(at)
@@ -137,7 +145,8 @@ fn find_run(model: &Model, taken: &[usize], next: usize, run: &Run) -> Option<us
             .enumerate()
             .all(|(at, seen)| is(begin + at, seen))
     };
-    (next..taken.len()).find(fits)
+    let mut from = next + usize::from(!explained)..taken.len();
+    from.find(fits).or(Some(next).filter(fits))
 }
 
 /// A line, or what is kept of a cut one.
@@ -189,6 +198,8 @@ fn in_order(model: &Model, look: &Look, main: &[usize], local: &[usize]) -> Resu
         .collect();
     all.extend(places(Lane::Local).into_iter().zip(local.iter().copied()));
     all.sort_unstable();
+    // Which of several equal lines a power cut left cannot be told.
+    all.retain(|(_, index)| model.cuts.is_empty() || !may_repeat(&model.log[*index].line));
     let same_run = |a: usize, b: usize| model.cuts.range(a.min(b)..=a.max(b)).next().is_none();
     let wrong = |pair: &&[(usize, usize)]| pair[0].1 >= pair[1].1 && same_run(pair[0].1, pair[1].1);
     if std::env::var_os("HALTBOX_TRACE").is_some()
@@ -227,6 +238,7 @@ fn missing(model: &Model, lane: Lane, seen: &[usize]) -> Vec<usize> {
 /// Whether what is missing may be.
 fn is_legal(
     model: &Model,
+    look: &Look,
     lane: Lane,
     seen: &[usize],
     missing: &[usize],
@@ -243,12 +255,19 @@ fn is_legal(
     };
     for index in missing {
         if let Some(block) = pinned_of(model, lane, *index) {
+            if std::env::var_os("HALTBOX_TRACE").is_some() {
+                dump_all(model, look);
+            }
             let (of, text) = (block.of, shown(&model.log[*index].line));
             return Err(format!(
                 "pinned block {of:?} ({:?}) lacks {text}",
                 block.state
             ));
         }
+    }
+    // What a power cut took had room, too, and nobody knows how much.
+    if model.cuts.range(newest..).next().is_some() {
+        return Ok(());
     }
     // A long record goes fragment by fragment.
     let kept = taken(model, lane).into_iter().filter(|at| *at >= newest);
@@ -266,6 +285,9 @@ fn is_legal(
 }
 
 fn pinned_of(model: &Model, lane: Lane, index: usize) -> Option<&Block> {
+    if model.log[index].loose {
+        return None;
+    }
     let pins = |b: &&Block| lane == Lane::Main && b.is_pinned() && b.reaches(index);
     model.blocks.iter().find(pins)
 }
@@ -409,7 +431,9 @@ fn same(known: &Block, found: &lifecycle::Block) -> Result<(), String> {
 fn hashes(model: &mut Model, look: &Look) -> Result<(), String> {
     for (of, found) in &look.hashes {
         let known = model.hash(*of);
-        if known.is_some() && found.is_none() && is_overwritten(look, *of) {
+        let may_lack = model.block(*of).is_some_and(|block| block.may_lack_name);
+        let may_lack = may_lack || is_overwritten(look, *of);
+        if known.is_some() && found.is_none() && may_lack {
             model.block_mut(*of).expect("it has a HASH").whole = false;
             continue;
         }
@@ -438,7 +462,8 @@ fn is_overwritten(look: &Look, of: crate::model::Of) -> bool {
     let own = ranges.any(|(from, behind)| *from < until && block.from.main < *behind);
     // Nor is a block that begins in the middle of one of which that is said.
     let mut others = look.blocks.iter();
-    let broken_off = others.find(|b| b.end.is_none() && b.until == Some(block.from));
+    let before = |b: &lifecycle::Block| b.from.main < block.from.main;
+    let broken_off = others.find(|b| b.end.is_none() && b.until == Some(block.from) && before(b));
     own || broken_off.is_some_and(|b| is_overwritten(look, (b.of.height, b.of.attempt)))
 }
 
@@ -466,6 +491,24 @@ pub fn dump(model: &Model, look: &Look, of: crate::model::Of) {
     }
 }
 
+/// Prints all that is known and all that is found.
+fn dump_all(model: &Model, look: &Look) {
+    for (index, entry) in model.log.iter().enumerate() {
+        let (fate, gone, bytes) = (entry.fate, entry.gone, entry.line.len());
+        let text = shown(&entry.line);
+        eprintln!("{index} {:?} {fate:?} {gone} {bytes} {text}", entry.lane);
+    }
+    model.blocks.iter().for_each(|block| eprintln!("{block:?}"));
+    let found = look.blocks.iter();
+    found.for_each(|block| eprintln!("{block:?}"));
+    for seen in look.main.iter().chain(&look.local).flatten() {
+        let (counter, place, bytes) = (seen.counter, seen.place, seen.bytes.len());
+        eprintln!("  {counter} {place} {bytes} {}", shown(&seen.bytes));
+    }
+    let (cuts, deaths) = (&model.cuts, &model.deaths);
+    eprintln!("{:?} {cuts:?} {deaths:?}", look.holes);
+}
+
 /// Takes over what a power cut left of the marks: states that the blocks had, and no others.
 pub fn adopt(model: &mut Model, look: &Look) -> Result<(), String> {
     let main = lines(model, look, Lane::Main, true)?;
@@ -487,6 +530,11 @@ pub fn adopt(model: &mut Model, look: &Look) -> Result<(), String> {
                     || known.states.contains(&State::Confirmed)
                     || model.blocks.iter().any(|b| b.of.0 > of.0 && b.committed)
             }
+            // Of a block that was released before the next attempt, too.
+            State::Superseded => {
+                let later = |b: &Block| b.of.0 == of.0 && b.of.1 > of.1;
+                of.1 > 1 && model.blocks.iter().any(later)
+            }
             State::Committed => known.committed || known.states.len() > 1,
             state => known.states.contains(&state),
         };
@@ -499,9 +547,12 @@ pub fn adopt(model: &mut Model, look: &Look) -> Result<(), String> {
         let hash = look.hashes.iter().find(|(other, _)| *other == of);
         let hash = hash.and_then(|(_, hash)| hash.clone());
         let mut block = known.clone();
-        block.whole &= hash.is_some();
+        // What was doubtful before may have been read again without the doubt.
+        block.whole = hash.is_some() && (known.whole || model.hash_before(known) == hash);
         block.state = found.state;
-        let from = index_at(&places, found.from.main).unwrap_or(known.from);
+        // A power cut may have taken all of it, and the mark of its beginning.
+        let behind_all = places.last().map_or(known.from, |(_, index)| index + 1);
+        let from = index_at(&places, found.from.main).unwrap_or(behind_all);
         // The marks of another attempt may be gone, and this one counted anew.
         let alike = |b: &&Block| b.of.0 == of.0 && model.hash_before(b) == hash;
         let is_as_before = known.end.is_none() || model.blocks.iter().any(|b| alike(&b));

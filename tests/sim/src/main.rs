@@ -43,7 +43,8 @@ fn main() -> ExitCode {
         match play_round(seed, arguments.steps) {
             Ok(done) => steps += done,
             Err(failure) => {
-                tell(&failure, &shorten(&failure, arguments.tries));
+                tell(&failure);
+                tell_shorter(&shorten(&failure, arguments.tries));
                 return ExitCode::FAILURE;
             }
         }
@@ -76,19 +77,15 @@ fn play_list(seed: u64, list: &std::path::Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn tell(failure: &Failure, short: &Failure) {
-    println!(
-        "seed {} fails at operation {} of {}: {}",
-        failure.seed,
-        failure.at,
-        failure.ops.len(),
-        failure.what
-    );
+/// Shortening takes a while, so the failure comes first.
+fn tell(failure: &Failure) {
+    let (seed, steps) = (failure.seed, failure.ops.len());
+    let (at, what) = (failure.at, &failure.what);
+    println!("seed {seed} fails at operation {at} of {steps}: {what}");
+    println!("again: haltbox-sim --seed {seed} --rounds 1 --steps {steps}");
+}
+
+fn tell_shorter(short: &Failure) {
     println!("with {} operations: {}", short.ops.len(), short.what);
     short.ops.iter().for_each(|op| println!("  {op}"));
-    println!(
-        "again: haltbox-sim --seed {} --rounds 1 --steps {}",
-        failure.seed,
-        failure.ops.len()
-    );
 }

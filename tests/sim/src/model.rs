@@ -38,6 +38,8 @@ pub struct Entry {
     pub fate: Fate,
     /// It went by age, or with a power cut.
     pub gone: bool,
+    /// It stood in a segment that was being reused when its block was pinned.
+    pub loose: bool,
 }
 
 impl Entry {
@@ -76,6 +78,8 @@ pub struct Block {
     pub until: Option<usize>,
     /// Nothing of it was missing when it was recorded.
     pub whole: bool,
+    /// It may lack its beginning, and a recorder need not give it a HASH.
+    pub may_lack_name: bool,
     /// It executed something.
     pub executed: bool,
     /// Its end was told.
@@ -100,6 +104,7 @@ impl Block {
             end: None,
             until: None,
             whole,
+            may_lack_name: false,
             executed: false,
             ended: false,
             committed: false,
@@ -177,6 +182,9 @@ pub struct Model {
     /// can be missing.
     boundary: Option<(usize, bool)>,
     prelude: Option<usize>,
+    /// An attempt that was over was ended or discarded since the boundary. If entries are
+    /// missing, that may have been another attempt, and the next block begins behind it.
+    over_already: bool,
     /// Where the process died.
     pub deaths: BTreeSet<usize>,
     /// Bytes of what was being written when the process died, and where.
@@ -204,6 +212,7 @@ impl Model {
                     node: *node,
                     fate: *fate,
                     gone: false,
+                    loose: false,
                 });
                 if !node {
                     self.slog(line, *lane, meaning, *fate);
@@ -314,12 +323,14 @@ impl Model {
             block.until.get_or_insert(at);
         }
         (self.boundary, self.prelude) = (Some((at, true)), None);
+        self.over_already = false;
     }
 
     fn begin(&mut self, height: u64, index: usize) {
         let from = self.prelude.unwrap_or(index);
         let whole = self.boundary.is_some_and(|(_, whole)| whole)
             || self.open().is_some_and(|open| open.whole);
+        self.over_already |= self.open().is_some_and(|open| open.may_lack_name);
         self.leave_open();
         let attempt = self.latest(height).map_or(1, |latest| latest.of.1 + 1);
         self.supersede(height, attempt);
@@ -339,7 +350,11 @@ impl Model {
         for block in &mut self.blocks {
             block.until.get_or_insert(from);
         }
-        self.blocks.push(Block::new(of, from, whole));
+        let mut block = Block::new(of, from, whole);
+        let is_missing = |entry: &Entry| entry.fate != Fate::Kept;
+        let gaps = !self.cuts.is_empty() || self.log.iter().any(is_missing);
+        block.may_lack_name = std::mem::take(&mut self.over_already) && gaps;
+        self.blocks.push(block);
         (self.boundary, self.prelude) = (None, None);
     }
 
@@ -368,7 +383,10 @@ impl Model {
 
     fn end(&mut self, height: u64, at: usize) {
         let of = match self.latest(height) {
-            Some(block) if block.ended => return,
+            Some(block) if block.ended => {
+                self.over_already = true;
+                return;
+            }
             Some(block) => Some(block.of),
             None => self.attach(height, at),
         };
@@ -378,6 +396,7 @@ impl Model {
             (block.ended, block.end) = (true, Some(at));
         }
         (self.boundary, self.prelude) = (Some((at, is_current)), None);
+        self.over_already = false;
     }
 
     /// A block whose beginning was never told.
@@ -450,21 +469,40 @@ impl Model {
         let Some(block) = self.latest(height) else {
             return;
         };
-        let runs = block.end.is_none() && block.until.is_none();
-        let suspected = matches!(block.state, State::Pinned | State::Diverged);
-        if block.state != State::Open && !(suspected && runs) {
-            return;
-        }
-        let of = block.of;
+        let (of, is_over) = (block.of, block.until.is_some());
         let is_current = self.open().is_none_or(|open| open.of == of);
         if let Some(block) = self.block_mut(of) {
+            let is_decided = block.state != State::Open;
             if block.state == State::Open {
                 block.become_state(State::Pinned);
             }
-            block.end = None;
+            if !is_over && !is_decided {
+                block.end = None;
+            }
             block.until.get_or_insert(at);
         }
+        if is_over {
+            self.over_already = true;
+            return;
+        }
         (self.boundary, self.prelude) = (Some((at, is_current)), None);
+        self.over_already = false;
+    }
+
+    /// Nothing can pin what the segment that is written has left of its earlier filling: among
+    /// the oldest bytes that nothing protects.
+    pub fn loosen(&mut self, bytes: u64) {
+        let protects = |b: &&Block, index: usize| b.is_protected() && b.reaches(index);
+        let mut left = bytes;
+        for index in 0..self.log.len() {
+            let entry = &self.log[index];
+            let there = entry.lane == Lane::Main && entry.was_there() && !entry.gone;
+            if left == 0 || !there || self.blocks.iter().any(|b| protects(&b, index)) {
+                continue;
+            }
+            left = left.saturating_sub(entry.size());
+            self.log[index].loose = true;
+        }
     }
 
     fn diverge(&mut self, height: u64, local: &[u8], network: &[u8], of_app_hash: bool) {

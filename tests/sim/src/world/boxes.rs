@@ -481,12 +481,8 @@ impl World {
         Ok(())
     }
 
-    /// Behind the last block that the network agreed with.
-    fn behind_agreed(&self, is_agreed: impl Fn(&Block) -> bool) -> usize {
-        let agreed = self.model.blocks.iter().filter(|block| is_agreed(block));
-        let Some(last) = agreed.max_by_key(|block| block.from) else {
-            return 0;
-        };
+    /// Behind a block, before the next one. 0 while it may still get entries.
+    fn behind(&self, last: &Block) -> usize {
         let behind = self.model.blocks.iter().filter(|b| b.from > last.from);
         let next = behind.map(|block| block.from).min();
         next.or(last.until).unwrap_or(0)
@@ -494,14 +490,19 @@ impl World {
 
     /// What the network agreed with is archived as far as the ring has it, and nothing else.
     fn is_archived(&self, all: &[usize]) -> Result<(), String> {
-        // One that diverged later was agreed with, too.
-        let ever = self.behind_agreed(|block| block.states.contains(&State::Confirmed));
+        // One that diverged later was agreed with, too. One that is executed again may be
+        // agreed with before it ends, and was archived no further than the one before it.
+        let blocks = self.model.blocks.iter();
+        let ever = blocks.filter(|block| block.states.contains(&State::Confirmed));
+        let ever = ever.map(|block| self.behind(block)).max().unwrap_or(0);
         if let Some(early) = all.last().filter(|at| **at >= ever && self.cuts == 0) {
             let text = check::shown(&self.model.log[*early].line);
             return Err(format!("{text} is archived and not agreed with"));
         }
         let is_agreed = |block: &Block| block.state == State::Confirmed;
-        let until = self.behind_agreed(is_agreed);
+        let agreed = self.model.blocks.iter().filter(|block| is_agreed(block));
+        let last = agreed.max_by_key(|block| block.from);
+        let until = last.map_or(0, |last| self.behind(last));
         let Some(first) = all.first() else {
             return Ok(());
         };
@@ -509,9 +510,9 @@ impl World {
         let reached = all.last().copied().unwrap_or(0);
         let lacks = (*first..until).find(|index| {
             let entry = &self.model.log[*index];
-            // What belongs to no block waits for one.
-            let mut blocks = self.model.blocks.iter();
-            let owned = blocks.any(|block| is_agreed(block) && block.reaches(*index));
+            // What belongs to no block waits for one. So does more of a block that is archived.
+            let mut blocks = self.model.blocks.iter().filter(|block| is_agreed(block));
+            let owned = blocks.any(|block| block.reaches(*index) && block.from > reached);
             let owed = *index < reached || owned;
             let there = entry.lane == Lane::Main && entry.was_there() && !entry.gone;
             owed && there

@@ -10,6 +10,7 @@ use haltbox_format::{AppHash, Digest, Lane};
 use haltbox_recorder::host::{Agreement, HostError, HostRecorder, Kept, Span};
 
 use super::{ROOM, World};
+use crate::check::Leave;
 use crate::lines::{self, Meaning};
 use crate::model::{Fate, Step};
 use crate::random::Random;
@@ -192,6 +193,9 @@ impl World {
         if self.model.subject(height).is_none() {
             return Ok(());
         }
+        // What the ring reused of it before is gone, and nothing can pin it.
+        self.look(Leave::default())?;
+        self.model.loosen(ROOM.segment);
         let (local, network) = (self.fresh_hash(), self.fresh_hash());
         let what = match of_app_hash {
             true => "AppHash",
