@@ -171,6 +171,7 @@ pub struct Recorder {
     switched: bool,
     life: Lifecycle,
     session: Session,
+    opening: Opening,
     config: Config,
     group: Vec<u8>,
     news: Vec<News>,
@@ -226,6 +227,9 @@ impl Recorder {
             switched: false,
             life: history.life.clone(),
             session: session_of(&config.profile),
+            opening: Opening::ReadsAgain {
+                last: history.sessions.last().map(|(_, session)| session.clone()),
+            },
             config,
             group: Vec::new(),
             news: Vec::new(),
@@ -264,24 +268,18 @@ impl Recorder {
             false if resuming::machine_went_down(history, &machine::boot()) => Starts::Doubted,
             false => Starts::Whole,
         };
-        if let Some(hole) = missing_before(view, begins) {
-            match hole.why {
-                HoleKind::Evicted => self.evicted_unread(&hole, begins),
-                _ => self.missed(&hole, &mut reached),
-            }
+        // The last records that are not there.
+        let mut gap = missing_before(view, begins);
+        if let Some(hole) = gap {
+            self.missing(&hole, begins, &mut reached);
         }
         while let Some(entry) = timeline.next()? {
             let line = match entry {
                 Entry::Line(line) => line,
                 Entry::Marks(..) => continue,
-                Entry::Hole(hole) if hole.why == HoleKind::Evicted => {
-                    self.evicted_unread(&hole, reached);
-                    continue;
-                }
-                // Records are missing here. What follows may be the middle of a
-                // block.
                 Entry::Hole(hole) => {
-                    self.missed(&hole, &mut reached);
+                    self.missing(&hole, reached, &mut reached);
+                    gap = Some(hole).filter(|hole| hole.lane == Lane::Main).or(gap);
                     continue;
                 }
             };
@@ -296,6 +294,11 @@ impl Recorder {
                     let entry = rules.read(line.bytes);
                     entry.events().for_each(|event| starts.learn(&line, &event));
                     self.understand_slog(&entry, before, after, understood);
+                    let is_start = entry.events().any(|event| event == Event::ProcessStart);
+                    let rest = gap.and_then(|hole| hole.behind(line.main));
+                    if let Some(rest) = rest.filter(|_| is_start && !understood) {
+                        self.missing(&rest, reached, &mut reached);
+                    }
                 }
                 (Stream::Node, _) if !understood => {
                     self.understand_node(line.bytes, line.terminated, before, after);
@@ -306,18 +309,20 @@ impl Recorder {
         Ok(())
     }
 
-    /// The ring reused what stood there before it was read again. No block is held there, but
-    /// a block that has not begun may have been prepared there.
-    fn evicted_unread(&mut self, hole: &Hole, reached: Position) {
-        let main = hole.from;
-        if hole.lane == Lane::Main {
-            self.life.entry(true, Position { main, ..reached });
-        }
-    }
-
-    fn missed(&mut self, hole: &Hole, reached: &mut Position) {
-        if hole.lane == Lane::Main {
-            self.lost(hole.to + 1, &hole.to_string(), reached);
+    /// Records are not there. What follows may be the middle of a block.
+    ///
+    /// The timeline has a gap before the lines of other lanes that were written between its
+    /// records. So behind a start that stands there, the rest of the gap is reported again.
+    fn missing(&mut self, hole: &Hole, at: Position, reached: &mut Position) {
+        match hole.why {
+            _ if hole.lane != Lane::Main => {}
+            // The ring reused them before they were read again. No block is held there, but a
+            // block that has not begun may have been prepared there.
+            HoleKind::Evicted => {
+                let main = hole.from;
+                self.life.entry(true, Position { main, ..at });
+            }
+            _ => self.lost(hole.to + 1, &hole.to_string(), reached),
         }
     }
 
@@ -338,6 +343,10 @@ impl Recorder {
     }
 
     fn begin_session(&mut self) {
+        self.opening = match self.config.own_start {
+            true => Opening::AwaitsStart,
+            false => Opening::Done,
+        };
         self.publish(&[Mark::Session(self.session.clone())]);
         self.protect();
     }
@@ -879,17 +888,17 @@ impl Recorder {
         if marks.is_empty() {
             return;
         }
+        let is_start = |mark: &Mark| matches!(mark, Mark::NodeStart);
+        if matches!(self.opening, Opening::AwaitsStart) && marks.iter().any(is_start) {
+            self.opening = Opening::Done;
+        }
         let appended = self.append_marks(at, marks);
         if matches!(appended, Appended::Kept { switched: true, .. }) {
             // A checkpoint makes each segment of the spine readable without the
             // segments before it. It includes how far the sources were read, so
             // the loss mark must stand before it.
             self.flush_loss();
-            let checkpoint = Checkpoint {
-                sources: self.sources.iter().map(Reached::now).collect(),
-                session: Some(self.session.clone()),
-                ..self.life.checkpoint()
-            };
+            let checkpoint = self.checkpoint();
             self.append_marks(at, &[Mark::Checkpoint(checkpoint)]);
             self.life.forget(BLOCKS_KEPT);
         }
@@ -897,6 +906,19 @@ impl Recorder {
             self.protect();
         }
         self.news.extend(marks.iter().filter_map(News::of_mark));
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let last = match &self.opening {
+            Opening::ReadsAgain { last } => last.as_ref(),
+            Opening::AwaitsStart | Opening::Done => None,
+        };
+        Checkpoint {
+            sources: self.sources.iter().map(Reached::now).collect(),
+            session: Some(last.unwrap_or(&self.session).clone()),
+            opening: !matches!(self.opening, Opening::Done),
+            ..self.life.checkpoint()
+        }
     }
 
     fn append_marks(&mut self, at: Position, marks: &[Mark]) -> Appended {
@@ -925,6 +947,20 @@ impl Recorder {
             .filter(|block| block.is_protected());
         self.writer.protect(protected.map(protection_of).collect());
     }
+}
+
+/// How far the recorder has opened its ring. A checkpoint in the middle of it does not tell
+/// that the start of the process is recorded.
+enum Opening {
+    /// It reads again what the last session wrote without marks.
+    ReadsAgain {
+        /// The last session, if its mark is there.
+        last: Option<Session>,
+    },
+    /// The session has begun. The writer records the start of its process next.
+    AwaitsStart,
+    /// Whatever the writer records itself at an opening is recorded.
+    Done,
 }
 
 /// The session of this process with a profile.

@@ -57,6 +57,10 @@ pub struct Lifecycle {
     dropped: DroppedRecords,
     /// Position of the last Loss mark without counters.
     last_loss: Option<Position>,
+    /// Main counter behind the last gap.
+    behind_gap: u64,
+    /// Main counter behind the last start of the node's process.
+    behind_start: u64,
     trust: Trust,
 }
 
@@ -175,6 +179,7 @@ impl Lifecycle {
             boundary: self.boundary,
             dropped: self.dropped.to_vec(),
             session: None,
+            opening: false,
         }
     }
 
@@ -312,6 +317,19 @@ impl Lifecycle {
             Stream::Slog => slog.or_else(|| self.latest(height)),
             Stream::Node => self.latest(height),
         }
+    }
+
+    /// Whether entries are missing behind a block, so that a later attempt at its height may
+    /// be among them.
+    fn may_lack_later_attempt(&self, block: &Block) -> bool {
+        let end = block.end.or(block.until);
+        end.is_none_or(|end| end.main < self.behind_gap)
+    }
+
+    /// Whether entries are missing since the node's process started. An attempt of an
+    /// earlier process does not run.
+    fn may_lack_running_attempt(&self) -> bool {
+        self.behind_start < self.behind_gap
     }
 
     /// The attempt that trouble without a height is about: the one that is being

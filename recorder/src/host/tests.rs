@@ -486,3 +486,43 @@ fn a_block_behind_a_start_that_a_power_cut_took_has_no_name() {
     let name = again.freeze(Some(3)).expect("a box").name();
     assert_eq!(name, "3-incomplete");
 }
+
+/// A start between two records that are both missing. The next block may have its first
+/// entries among them.
+#[test]
+fn a_block_whose_beginning_is_missing_behind_a_start_has_no_name() {
+    use std::os::unix::fs::FileExt;
+    let folders = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
+    let ring = |at: usize| folders[at].path().join("ring");
+    let read = |at: usize| std::fs::read(ring(at)).expect("a ring");
+    let dead = open(folders[0].path());
+    execute(&dead, 1, 1);
+    dead.begin_block(2, 2, None).expect("begun");
+    dead.record(br#"{"type":"step-first"}"#).expect("recorded");
+    std::fs::copy(ring(0), ring(1)).expect("what a kill leaves");
+    let spine = (64 << 10)..(64 << 10) + 2 * (256 << 10);
+    let older = read(1)[spine.clone()].to_vec();
+    let next = open(folders[1].path());
+    for step in ["upgrade", "last"] {
+        let entry = format!(r#"{{"type":"step-{step}"}}"#);
+        next.record(entry.as_bytes()).expect("recorded");
+    }
+    execute(&next, 3, 7);
+    let mut cut = read(1);
+    let of = |text: &str, cut: &[u8]| {
+        let mut windows = cut.windows(text.len());
+        windows
+            .rposition(|bytes| bytes == text.as_bytes())
+            .expect("it is there")
+    };
+    let lost = of("step-first", &cut)..of("step-upgrade", &cut);
+    cut[lost].fill(0);
+    std::fs::write(ring(2), &cut).expect("what a power cut leaves");
+    let file = std::fs::File::options().write(true).open(ring(2));
+    let file = file.expect("a ring");
+    file.write_all_at(&older, spine.start as u64)
+        .expect("older marks");
+    let again = open(folders[2].path());
+    let name = again.freeze(Some(3)).expect("a box").name();
+    assert_eq!(name, "3-incomplete");
+}

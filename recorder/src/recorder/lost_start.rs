@@ -27,19 +27,24 @@ impl Starts {
     /// The starts that the marks tell of, for a writer that records them itself.
     pub(super) fn told(file: &File, view: &RingView) -> io::Result<Starts> {
         let mut cursor = RecordCursor::new(file, view, Lane::Spine);
-        let (mut told, mut session) = (0, false);
+        let (mut told, mut session) = (0, None);
         while let Some(found) = cursor.next()? {
             let Found::Record(record) = found else {
                 continue;
             };
             let marks = decode_marks(record.payload).map_or_else(Vec::new, |(_, marks)| marks);
             let has = |wanted: fn(&Mark) -> bool| marks.iter().any(wanted);
-            // A segment of the spine may begin between a session's mark and its start.
-            let goes_on = has(|mark| matches!(mark, Mark::Checkpoint(_))) && !session;
-            if goes_on || has(|mark| matches!(mark, Mark::NodeStart)) {
+            if has(|mark| matches!(mark, Mark::Session(_))) {
+                session = Some(record.epoch);
+            }
+            // Before its session an opening tells of starts of earlier ones.
+            let is_own = session == Some(record.epoch);
+            let is_start = is_own && has(|mark| matches!(mark, Mark::NodeStart));
+            // The mark of the start is evicted by age. A later checkpoint tells as much.
+            let goes_on = |mark: &Mark| matches!(mark, Mark::Checkpoint(told) if !told.opening);
+            if is_start || has(goes_on) {
                 told = record.epoch;
             }
-            session = has(|mark| matches!(mark, Mark::Session(_)));
         }
         Ok(Starts::Told(told))
     }

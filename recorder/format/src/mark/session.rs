@@ -48,6 +48,10 @@ pub struct Checkpoint {
     /// knows the profile of the ring. Absent in rings of older recorders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// The writer was still opening the ring: it had not recorded its own start yet, and
+    /// `session` is the one before. False in rings of older recorders.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opening: bool,
 }
 
 /// A place between two executions. Canonical entries behind it belong to the block that

@@ -34,6 +34,8 @@ pub struct Line<'a> {
     pub counter: u64,
     /// Counter of its last fragment.
     pub last: u64,
+    /// Counter that the main lane had reached before it.
+    pub main: u64,
     /// Number of the opening of the ring that wrote it.
     pub epoch: u32,
     /// The stream it belongs to.
@@ -70,6 +72,14 @@ pub struct Hole {
     pub to: u64,
     /// Why they are missing.
     pub why: HoleKind,
+}
+
+impl Hole {
+    /// What is missing at or behind a counter.
+    pub fn behind(self, counter: u64) -> Option<Hole> {
+        let from = self.from.max(counter);
+        (from <= self.to).then_some(Hole { from, ..self })
+    }
 }
 
 /// Reasons why records are missing.
@@ -292,7 +302,10 @@ impl<'a> Timeline<'a> {
         };
         let (entry, last) = match found {
             Found::Record(record) => {
-                let line = line(Lane::Main, &record, record.payload, false);
+                let line = Line {
+                    main: record.counter,
+                    ..line(Lane::Main, &record, record.payload, false)
+                };
                 (Entry::Line(line), record.last)
             }
             other => entry_of(explained(self.marked, hole(Lane::Main, &other))),
@@ -313,7 +326,10 @@ impl<'a> Timeline<'a> {
                     .iter()
                     .any(|(from, to)| (*from..=*to).contains(&at));
                 let bytes = record.payload.get(LOCAL_PREFIX..).unwrap_or_default();
-                let line = line(Lane::Local, &record, bytes, context);
+                let line = Line {
+                    main: at,
+                    ..line(Lane::Local, &record, bytes, context)
+                };
                 (Entry::Line(line), record.last)
             }
             other => entry_of(explained(self.marked, hole(Lane::Local, &other))),
@@ -368,6 +384,7 @@ fn line<'a>(lane: Lane, record: &Record<'a>, payload: &'a [u8], context: bool) -
         lane,
         counter: record.counter,
         last: record.last,
+        main: 0,
         epoch: record.epoch,
         stream: flags.stream(),
         bytes,

@@ -217,12 +217,24 @@ impl Decision<'_> {
         let by = self.by;
         let meant = self.life.meant(height, by).filter(|b| b.begun.has(by));
         let of = match meant.map(|b| (b.of, b.ended.has(by))) {
-            Some((_, true)) => return,
+            Some((of, true)) => return self.over_already(of),
             Some((of, false)) => Some(of),
             None => self.attach(height),
         };
         if let Some(of) = of {
             self.emit(Mark::End(Reported { of, by }));
+        }
+    }
+
+    /// The slog ends or discards an attempt that is over. The entry then belongs to the next
+    /// block, unless it is about a later attempt that is missing: then the next block begins
+    /// behind it. Nobody can tell which, so the next block has no whole beginning.
+    fn over_already(&mut self, of: Attempt) {
+        let block = self.life.block(of).filter(|_| self.by == Stream::Slog);
+        let may_be_another = block.is_some_and(|block| self.life.may_lack_later_attempt(block));
+        if may_be_another && self.life.boundary.is_some_and(|boundary| boundary.whole) {
+            let why = "an attempt that may be missing ends here";
+            self.loss(self.before, self.before, why, false);
         }
     }
 
@@ -338,20 +350,26 @@ impl Decision<'_> {
     }
 
     fn abort(&mut self, height: u64) {
-        let meant = self.life.meant(height, self.by);
-        // Also an attempt that was pinned meanwhile: later entries do not belong to it.
-        let suspected = |b: &&Block| matches!(b.state, State::Pinned | State::Diverged);
-        let runs = |b: &&Block| b.follows(self.by) && b.end.is_none() && b.until.is_none();
-        let open = meant.filter(|b| b.state == State::Open || suspected(b) && runs(b));
-        if let Some((of, over)) = open.map(|b| (b.of, b.follows(self.by))) {
-            self.emit(Mark::Pin(Pin {
-                of,
-                why: "the host discarded this execution".to_owned(),
-                network: None,
-                over,
-                broken: false,
-            }));
+        let Some(meant) = self.life.meant(height, self.by) else {
+            return;
+        };
+        let (of, is_open) = (meant.of, meant.state == State::Open);
+        // Also an attempt that was decided meanwhile: later entries do not belong to it. What
+        // the network says comes at any time and must not decide where the next block begins.
+        let over = meant.follows(self.by) && meant.until.is_none();
+        if !over && self.life.may_lack_running_attempt() {
+            self.over_already(of);
         }
+        if !over && !is_open {
+            return;
+        }
+        self.emit(Mark::Pin(Pin {
+            of,
+            why: "the host discarded this execution".to_owned(),
+            network: None,
+            over,
+            broken: false,
+        }));
     }
 
     fn mismatch(&mut self, seen: &Mismatch) {
@@ -506,16 +524,22 @@ impl Decision<'_> {
     }
 
     fn gap(&mut self) {
+        let why = "the recorder was not reading; how much was missed is unknown";
+        self.loss(self.before, self.after, why, true);
+    }
+
+    /// An unknown number of records is missing in this range of the main lane.
+    fn loss(&mut self, from: Position, until: Position, why: &str, dropped: bool) {
         self.emit(Mark::Loss(Loss {
             lane: Lane::Main,
             stream: Some(self.by),
             records: 0,
             bytes: 0,
-            why: "the recorder was not reading; how much was missed is unknown".to_owned(),
-            dropped: true,
+            why: why.to_owned(),
+            dropped,
             counters: Some(Counters {
-                from: self.before.main,
-                until: self.after.main,
+                from: from.main,
+                until: until.main,
             }),
         }));
     }

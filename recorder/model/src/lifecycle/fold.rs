@@ -144,6 +144,8 @@ impl Lifecycle {
         if loss.lane != Lane::Main || loss.stream == Some(Stream::Node) {
             return;
         }
+        let behind = loss.counters.map_or(at.main, |lost| lost.until);
+        self.behind_gap = self.behind_gap.max(behind);
         match loss.counters {
             Some(counters) => self.spoil(counters),
             None => self.spoil_since_last_loss(at),
@@ -183,6 +185,7 @@ impl Lifecycle {
         for block in self.blocks.each().filter(|b| b.until.is_none()) {
             block.until = Some(at);
         }
+        self.behind_start = at.main;
         self.set_boundary(at, true);
     }
 
@@ -251,8 +254,8 @@ impl Block {
 
     fn pin(&mut self, pin: &Pin, at: Position) {
         self.network = pin.network.or(self.network);
-        let judged = !matches!(self.state, State::Open | State::Committed);
-        if self.state != State::Diverged && !(pin.over && judged) {
+        let decided = self.state != State::Open;
+        if self.state != State::Diverged && !(pin.over && decided) {
             self.state = State::Pinned;
             self.why = Some(pin.why.clone());
             if pin.broken && !self.broken {
@@ -262,7 +265,9 @@ impl Block {
             self.broken |= pin.broken;
         }
         if pin.over {
-            self.end = None;
+            if !decided {
+                self.end = None;
+            }
             self.until.get_or_insert(at);
         }
     }

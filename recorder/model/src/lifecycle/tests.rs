@@ -1305,3 +1305,42 @@ fn an_event_does_not_look_at_all_blocks() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(20), "it took {took:?}");
 }
+
+/// The gap may have taken a second attempt at height 1, which then ended at the last entry.
+/// The recorder that was not away knows better.
+#[test]
+fn an_end_of_what_is_over_behind_a_gap_leaves_the_next_block_no_whole_beginning() {
+    let whole = |steps: &str| {
+        let mut tape = Tape::default();
+        play(&mut tape, steps);
+        let reopened = tape.reopened().life;
+        let of = |life: &Lifecycle| life.latest(3).map(|block| block.whole);
+        assert_eq!(of(&tape.life), of(&reopened), "{steps}");
+        of(&tape.life)
+    };
+    for verb in ["end 1", "abort 1"] {
+        let steps = format!("begin 1; end 1; gap; begin 2; end 2; {verb}; begin 3; end 3");
+        assert_eq!(whole(&steps), Some(false), "{verb}");
+        let reopened = steps.replace("; begin 3", "; reopen; begin 3");
+        assert_eq!(whole(&reopened), Some(false), "{verb}");
+        let steps = format!("begin 1; end 1; begin 2; end 2; {verb}; begin 3; end 3");
+        assert_eq!(whole(&steps), Some(true), "{verb}");
+    }
+    let steps = "begin 1; end 1; gap; begin 2; end 2; start; abort 1; begin 3; end 3";
+    assert_eq!(whole(steps), Some(true));
+}
+
+/// The network may agree with a block before or after its host discards it.
+#[test]
+fn what_the_network_says_does_not_decide_where_the_next_block_begins() {
+    let from = |steps: &str| {
+        let mut tape = Tape::default();
+        play(&mut tape, steps);
+        let block = tape.life.latest(2);
+        block.map(|block| (block.from.main, block.whole))
+    };
+    let agreed = from("begin 1; end 1; confirm 1; work; abort 1; begin 2; end 2");
+    let late = from("begin 1; end 1; work; abort 1; confirm 1; begin 2; end 2");
+    assert_eq!(agreed, Some((5, true)));
+    assert_eq!(late, agreed);
+}
