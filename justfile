@@ -17,6 +17,10 @@ test-full:
 test-long:
     HALTBOX_LONG=1 cargo test --workspace --tests -- --include-ignored
 
+# the bugs that the simulator has to find: about twenty minutes
+prove-sim:
+    tests/sim/prove
+
 # the tests of the format crate under Miri (needs a nightly toolchain with `miri`)
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p haltbox-format --lib

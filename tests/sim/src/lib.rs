@@ -16,6 +16,7 @@
 //!
 //! A failing round prints its seed, and the shortest list of operations that fails alike.
 //! `haltbox-sim --list FILE` plays such a list; `HALTBOX_TRACE=1` prints each operation.
+//! `tests/sim/prove` puts bugs into a copy of the sources, and the simulator has to find them.
 //!
 //! **What is not simulated.** The engine `queue` and the threads of a host, because threads
 //! run in an order of their own. A source that is followed, and where it goes on. The triggers

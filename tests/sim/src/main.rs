@@ -19,6 +19,9 @@ struct Arguments {
     /// Rounds.
     #[arg(long, default_value_t = 100)]
     rounds: u64,
+    /// The round to begin with.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
     /// End after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
@@ -38,11 +41,16 @@ fn main() -> ExitCode {
     }
     let begun = Instant::now();
     let (mut steps, mut rounds) = (0, 0);
-    for round in 0..arguments.rounds {
+    for round in arguments.first..arguments.first.saturating_add(arguments.rounds) {
         let seed = seed_of(arguments.seed, round);
         match play_round(seed, arguments.steps) {
             Ok(done) => steps += done,
             Err(failure) => {
+                let (steps, seconds) = (steps + failure.at as u64 + 1, begun.elapsed());
+                println!(
+                    "found in round {round} after {steps} steps and {:.1} s",
+                    seconds.as_secs_f64()
+                );
                 tell(&failure);
                 tell_shorter(&shorten(&failure, arguments.tries));
                 return ExitCode::FAILURE;
