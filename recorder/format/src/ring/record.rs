@@ -274,3 +274,6 @@ impl CutHeader {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;
