@@ -21,6 +21,11 @@ test-long:
 prove-sim:
     tests/sim/prove
 
+# breaks modules that every HASH stands on, one small change at a time, and says what no
+# test of their crate notices (needs cargo-mutants)
+mutants:
+    CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p haltbox-format -p haltbox-model
+
 # the tests of the format crate under Miri (needs a nightly toolchain with `miri`)
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p haltbox-format --lib
