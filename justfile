@@ -38,6 +38,10 @@ one BINARY NAME:
 bench NAME="":
     cargo bench -p haltbox-benches {{ if NAME == "" { "" } else { "--bench " + NAME } }}
 
+# every target of docs/performance.md, measured: a quarter of an hour
+bench-all:
+    cargo bench -p haltbox-benches --bench suite
+
 # the crates' documentation
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use haltbox_benches::{median, setting};
+use haltbox_benches::rounds::median;
+use haltbox_benches::setting;
 use haltbox_tests::valnode::{Chain, Version};
 use haltbox_tests::wait_until;
 

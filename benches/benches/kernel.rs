@@ -6,7 +6,8 @@
 
 use std::path::PathBuf;
 
-use haltbox_benches::{median, scratch, setting};
+use haltbox_benches::rounds::median;
+use haltbox_benches::{scratch, setting};
 use haltbox_tests::kernel::{Asked, Kernel, Run};
 
 const BLOCKS: u32 = 20;

@@ -7,86 +7,48 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-use haltbox_benches::{median, real_slog, scratch, setting};
-use haltbox_tests::slog_sender::NodeHost;
-use haltbox_tests::{Random, haltbox, root};
+use haltbox_benches::measure::node::{ALONE, BARE, Bench, OURS, state};
+use haltbox_benches::rounds::median;
+use haltbox_benches::{scratch, setting};
+use haltbox_tests::{Random, haltbox};
 use serde_json::Value;
 
 /// Name and what it is.
 type Sender = (&'static str, &'static str);
 
-const ALONE: Sender = ("stringify", "`JSON.stringify` alone");
+const NONE: Sender = (ALONE, "`JSON.stringify` alone");
 const SENDERS: [Sender; 5] = [
     ("write", "`fs.writeSync` of each line"),
     ("slogfile", "`slog-file.js` (SLOGFILE)"),
     ("peer", "`flight-recorder.js`"),
-    ("haltbox", "`@haltbox/slog-sender`"),
+    (OURS, "`@haltbox/slog-sender`"),
     (BARE, "the same, HALTBOX_BACKGROUND=0"),
 ];
-/// No thread makes the ring's pages present.
-const BARE: &str = "haltbox-bare";
-
-struct Bench {
-    host: &'static NodeHost,
-    slog: PathBuf,
-}
 
 /// What the rounds of one sender at one pace gave.
 struct Fed(Vec<Value>);
 
 fn main() {
-    let host = NodeHost::installed();
-    let programs = host.folder().join("bench");
-    fs::create_dir_all(&programs).expect("a folder");
-    for name in ["senders.mjs", "feed.mjs", "acknowledge.mjs"] {
-        let source = root().join("benches/node").join(name);
-        fs::copy(source, programs.join(name)).expect("a copy");
-    }
     let folder = scratch();
-    let slog = folder.path().join("slog");
-    fs::write(&slog, real_slog()).expect("a slog");
-    let bench = Bench { host, slog };
-    bench.print_speed(setting("HALTBOX_ROUNDS", 5));
-    bench.print_kills(setting("HALTBOX_KILLS", 20));
+    let senders = Senders(Bench::prepared(folder.path()));
+    senders.print_speed(setting("HALTBOX_ROUNDS", 5));
+    senders.print_kills(setting("HALTBOX_KILLS", 20));
 }
 
-impl Bench {
-    fn program(&self, name: &str, sender: &str, home: &Path) -> Command {
-        let mut command = self.host.program(&format!("bench/{name}"), home);
-        let state = state(home);
-        fs::create_dir_all(&state).expect("a folder");
-        command
-            .arg(sender)
-            .args([&self.slog, &state])
-            .env("HALTBOX_MODULE", self.host.module())
-            .env("HALTBOX_DIR", state.join("haltbox"))
-            .env("HALTBOX_SIZE", "256MiB")
-            .env("HALTBOX_BACKGROUND", u8::from(sender != BARE).to_string())
-            .env("SLOGFILE", state.join("slogfile.jsonl"))
-            .stdout(Stdio::piped());
-        command
-    }
+/// All senders, side by side.
+struct Senders(Bench);
 
-    fn feed(&self, sender: &str, pace: &str) -> Value {
-        let home = scratch();
-        let mut command = self.program("feed.mjs", sender, home.path());
-        let done = command.arg(pace).output().expect("node runs");
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{sender}, {pace}: {said}");
-        serde_json::from_slice(&done.stdout).expect("JSON")
-    }
-
+impl Senders {
     /// All senders in turn, round by round.
     fn rounds(&self, rounds: usize, pace: &str) -> Vec<Fed> {
         let mut fed = Vec::new();
         fed.resize_with(SENDERS.len() + 1, || Fed(Vec::new()));
         for _ in 0..rounds {
             for ((sender, _), fed) in senders().zip(&mut fed) {
-                fed.0.push(self.feed(sender, pace));
+                fed.0.push(self.0.feed(sender, pace));
             }
         }
         fed
@@ -148,7 +110,7 @@ impl Bench {
 
     /// Lets it run for this time and kills it. Gives the last number it said.
     fn acknowledged(&self, sender: &str, home: &Path, time: Duration) -> u64 {
-        let mut command = self.program("acknowledge.mjs", sender, home);
+        let mut command = self.0.program("acknowledge.mjs", sender, home);
         let mut node = command.spawn().expect("node runs");
         let mut said = BufReader::new(node.stdout.take().expect("a pipe"));
         let mut first = String::new();
@@ -188,18 +150,14 @@ impl Fed {
 }
 
 fn senders() -> impl Iterator<Item = Sender> {
-    std::iter::once(ALONE).chain(SENDERS)
-}
-
-fn state(home: &Path) -> PathBuf {
-    home.join("data/agoric")
+    std::iter::once(NONE).chain(SENDERS)
 }
 
 /// Whole entries that are in what a sender wrote, as its reader finds them.
 fn found(sender: &str, home: &Path) -> u64 {
     let state = state(home);
     let lines = match sender {
-        "haltbox" | BARE => cat(&state.join("haltbox")),
+        OURS | BARE => cat(&state.join("haltbox")),
         "peer" => cat(&state.join("flight-recorder.bin")),
         "slogfile" => fs::read(state.join("slogfile.jsonl")).unwrap_or_default(),
         _ => fs::read(state.join("plain.jsonl")).expect("the file"),
