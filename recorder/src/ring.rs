@@ -619,6 +619,8 @@ impl LaneWriter {
         prefix: &[u8],
         payload: &[u8],
     ) -> Option<usize> {
+        let length = HEADER_SIZE + prefix.len() + payload.len();
+        surface.request(self.at, length);
         let seq = Seq::new(epoch, self.next);
         let word = self.key.commit_word(seq, header, prefix, payload);
         if !surface.put_record(self.at, [self.key.mask(seq), word], prefix, payload) {

@@ -117,6 +117,14 @@ impl Surface {
         }
     }
 
+    /// Says that a record of `length` bytes comes at `offset`. Changes nothing.
+    #[inline(always)]
+    pub(super) fn request(&self, offset: usize, length: usize) {
+        if let Surface::Mapped(map) = self {
+            map.request(offset, length);
+        }
+    }
+
     /// Writes a record. If only a part is written, its checksum fails.
     #[inline(always)]
     pub(super) fn put_record(
