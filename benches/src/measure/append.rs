@@ -1,5 +1,4 @@
-//! The cost of one append, beside memcpy + crc32fast into the same kind of
-//! mapping and beside BufWriter + flush per record.
+//! The cost of one append, beside memcpy + crc32fast into the same pages and beside BufWriter + flush per record.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -31,8 +30,9 @@ const BUFFERED: usize = 1024;
 /// All sizes, beside both.
 pub fn figures() -> Vec<Figure> {
     let folder = scratch();
-    let mut ring = warm_ring(&folder.path().join("ring"), RING);
-    let mut flat = Flat::warm(&folder.path().join("flat"), RING);
+    let path = folder.path().join("ring");
+    let mut ring = warm_ring(&path, RING);
+    let mut flat = Flat::over(&path);
     let beside_copy = SIZES.map(|(bytes, name)| {
         let rounds = beside_copy(bytes, &mut ring, &mut flat);
         let of = |rounds: f64| time(rounds / count(bytes) as f64);
@@ -75,21 +75,21 @@ pub fn append(ring: &mut RingWriter, payload: &[u8], times: usize) {
     }
 }
 
-/// A mapped file of a ring's size, which is filled in order: what an append
+/// The ring's own file, mapped once more and filled in order: what an append
 /// cannot cost less than.
+///
+/// It has to be the same file. The same copies into two files of one size differ
+/// by up to a third, by where in memory the kernel put their pages.
 pub struct Flat {
     map: memmap2::MmapMut,
     at: usize,
 }
 
 impl Flat {
-    /// Every page is touched once.
-    pub fn warm(path: &Path, size: u64) -> Flat {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create_new(true).open(path);
-        let file = file.expect("a file");
-        file.set_len(size).expect("its length");
-        let mut map = map(&file);
+    /// Writes over the whole ring. Its writer goes on: it reads nothing of it.
+    pub fn over(ring: &Path) -> Flat {
+        let file = File::options().read(true).write(true).open(ring);
+        let mut map = map(&file.expect("the ring's file"));
         map.fill(1);
         Flat { map, at: 0 }
     }
@@ -112,7 +112,7 @@ impl Flat {
 
 #[expect(unsafe_code, reason = "a benchmark maps a file of its own")]
 fn map(file: &File) -> memmap2::MmapMut {
-    // SAFETY: the file was just made in a fresh folder; nobody else opens it.
+    // SAFETY: the file was just made in a fresh folder, and nothing reads it.
     unsafe { memmap2::MmapMut::map_mut(file) }.expect("a mapping")
 }
 

@@ -83,7 +83,10 @@ fn play(what: &str, bytes: usize, times: usize) {
     let payload = vec![b'x'; bytes];
     match what {
         "append" => append(&mut warm_ring(&ring, RING), &payload, times),
-        "copy" => Flat::warm(&ring, RING).copy(&payload, times),
+        "copy" => {
+            drop(warm_ring(&ring, RING));
+            Flat::over(&ring).copy(&payload, times);
+        }
         "split" => split(times, &mut |given| _ = std::hint::black_box(given)),
         "gate" => gate(times),
         "record" => {
