@@ -15,6 +15,7 @@ mod evidence; // random histories: a HASH is right or absent
 mod extracts; // parts of sources and redactions, as boxes
 mod fifo; // the slog through a FIFO, and the deaths of those who hold it
 mod followed; // files that are rotated, cut, removed and unreadable
+mod footprint; // what a recorder takes of memory beside its ring
 mod format_1; // files that a build of format version 1 wrote, read for ever
 mod guard; // which starts of a node are refused, and no other
 mod halts; // the ways in which a chain halts, in every form of log
