@@ -5,7 +5,7 @@
 //! it alone, such as `-- append gate`. It ends well unless it cannot measure: a
 //! missed target is a line of its output.
 
-use haltbox_benches::{machine, measure, report, scratch};
+use haltbox_benches::{machine, measure, plot, report, root, scratch};
 
 fn main() {
     measure::run::play_if_asked();
@@ -28,7 +28,25 @@ fn main() {
             Err(reason) => left_out.push(format!("left out: count: {reason}")),
         }
     }
+    if is_asked("tails") {
+        println!();
+        print_lines(&measure::tails::lines());
+    }
+    if is_asked("curves") {
+        println!();
+        draw_curves();
+    }
     print_lines(&left_out);
+}
+
+/// Pictures into target/figures, each with a line that says its shape.
+fn draw_curves() {
+    let folder = root().join("target/figures");
+    for curve in measure::curves::all() {
+        println!("{}", curve.line());
+        let path = plot::draw(&curve, &folder);
+        println!("    {}", path.display());
+    }
 }
 
 /// Whether a measurement was named, or none was.

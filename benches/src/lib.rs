@@ -6,6 +6,7 @@
 
 pub mod machine;
 pub mod measure;
+pub mod plot;
 pub mod programs;
 pub mod report;
 pub mod rounds;

@@ -3,12 +3,14 @@
 
 pub mod append;
 pub mod count;
+pub mod curves;
 pub mod freeze;
 pub mod ingest;
 pub mod node;
 pub mod paced;
 pub mod read;
 pub mod run;
+pub mod tails;
 
 use crate::targets::Figure;
 
