@@ -14,13 +14,13 @@ use haltbox_recorder::ring::file::RingOptions;
 use haltbox_recorder::source_entry::Given;
 
 use crate::report::time;
-use crate::rounds::{Spread, beside, seconds, usual};
+use crate::rounds::{beside, seconds, usual};
 use crate::targets::Figure;
 use crate::{real_slog, scratch};
 
 const RING: u64 = 256 << 20;
 
-/// Time and size.
+/// The time.
 pub fn figures() -> Vec<Figure> {
     let folder = scratch();
     let (recorder, profile) = full_recorder(&folder.path().join("ring"));
@@ -48,18 +48,9 @@ pub fn figures() -> Vec<Figure> {
         &mut seconds(|| _ = frozen()),
     );
     let detail = format!("{}, {}", time(rounds.candidate()), time(rounds.base()));
-    let size = std::fs::metadata(&plain).expect("the file").len();
-    let ratio = Spread::exact(first.bytes as f64 / size as f64);
-    let sizes = format!("{} bytes, {size} bytes", first.bytes);
-    vec![
-        Figure::new(
-            "freeze of 256 MiB",
-            rounds.cost(),
-            Some(rounds.control()),
-            detail,
-        ),
-        Figure::new("box size", ratio, None, sizes),
-    ]
+    let control = Some(rounds.control());
+    let name = "freeze of 256 MiB";
+    vec![Figure::new(name, rounds.cost(), control, detail)]
 }
 
 /// Its ring is full: the main lane is three quarters of it, and gets two laps.

@@ -51,7 +51,8 @@ pub fn cat() -> Result<Vec<Figure>, String> {
     missing(&["zstd"])?;
     let folder = scratch();
     let slog = folder.path().join("slog");
-    std::fs::write(&slog, real_slog()).expect("a slog");
+    let text = real_slog();
+    std::fs::write(&slog, &text).expect("a slog");
     let recorded = frozen(folder.path(), &slog);
     let print = |command: &mut Command| assert_eq!(run(command.arg(&recorded)), 0);
     let rounds = beside(
@@ -59,12 +60,24 @@ pub fn cat() -> Result<Vec<Figure>, String> {
         &mut seconds(|| print(Command::new("zstd").args(["-dc", "-q"]))),
         &mut seconds(|| print(haltbox().arg("cat"))),
     );
-    Ok(vec![Figure::new(
-        "haltbox cat",
-        rounds.speed(),
-        Some(rounds.control()),
-        times(&rounds),
-    )])
+    let control = Some(rounds.control());
+    Ok(vec![
+        box_size(&recorded, &text),
+        Figure::new("haltbox cat", rounds.speed(), control, times(&rounds)),
+    ])
+}
+
+/// A box of all of a slog, beside the slog as zstd makes it smaller.
+fn box_size(recorded: &Path, slog: &[u8]) -> Figure {
+    let plain = zstd::stream::encode_all(slog, 1).expect("zstd").len();
+    let size = std::fs::metadata(recorded).expect("the box").len();
+    let ratio = Spread::exact(size as f64 / plain as f64);
+    Figure::new(
+        "box size",
+        ratio,
+        None,
+        format!("{size} bytes, {plain} bytes"),
+    )
 }
 
 fn haltbox() -> Command {
