@@ -83,13 +83,15 @@ fn one_round(rings: &mut [Ahead; 3]) -> [Vec<f64>; 3] {
     let payload = vec![b'x'; 300];
     let mut times = [(); 3].map(|()| Vec::with_capacity(APPENDS));
     let mut next = Instant::now();
-    for _ in 0..APPENDS {
+    for number in 0..APPENDS {
         next += EVERY;
         while Instant::now() < next {
             std::hint::spin_loop();
         }
-        for (ring, times) in rings.iter_mut().zip(&mut times) {
-            times.push(ring.append(&payload));
+        // The first after the pause is the slowest: each is the first in turn.
+        for turn in number..number + rings.len() {
+            let which = turn % rings.len();
+            times[which].push(rings[which].append(&payload));
         }
     }
     times.iter_mut().for_each(|of| of.sort_by(f64::total_cmp));
