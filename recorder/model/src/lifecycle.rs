@@ -326,6 +326,13 @@ impl Lifecycle {
         end.is_none_or(|end| end.main < self.behind_gap)
     }
 
+    /// Whether entries are missing behind the beginning of an attempt, so that its commit may
+    /// be among them.
+    fn may_be_over_in_gap(&self, of: Attempt) -> bool {
+        let from = self.block(of).map(|block| block.from.main);
+        from.is_some_and(|from| from < self.behind_gap)
+    }
+
     /// Whether entries are missing since the node's process started. An attempt of an
     /// earlier process does not run.
     fn may_lack_running_attempt(&self) -> bool {

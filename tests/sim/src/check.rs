@@ -547,14 +547,14 @@ pub fn adopt(model: &mut Model, look: &Look) -> Result<(), String> {
         let hash = look.hashes.iter().find(|(other, _)| *other == of);
         let hash = hash.and_then(|(_, hash)| hash.clone());
         let mut block = known.clone();
-        // What was doubtful before may have been read again without the doubt.
-        block.whole = hash.is_some() && (known.whole || model.hash_before(known) == hash);
         block.state = found.state;
         // A power cut may have taken all of it, and the mark of its beginning.
         let behind_all = places.last().map_or(known.from, |(_, index)| index + 1);
         let from = index_at(&places, found.from.main).unwrap_or(behind_all);
         // The marks of another attempt may be gone, and this one counted anew.
         let alike = |b: &&Block| b.of.0 == of.0 && model.hash_before(b) == hash;
+        // What was doubtful before may have been read again without the doubt.
+        block.whole = hash.is_some() && (known.whole || model.blocks.iter().any(|b| alike(&b)));
         let is_as_before = known.end.is_none() || model.blocks.iter().any(|b| alike(&b));
         let wrong = hash.is_some() && known.whole && !is_as_before;
         if wrong {

@@ -486,7 +486,7 @@ impl Model {
             return;
         }
         (self.boundary, self.prelude) = (Some((at, is_current)), None);
-        self.over_already = false;
+        self.over_already = true;
     }
 
     /// Nothing can pin what the segment that is written has left of its earlier filling: among

@@ -205,7 +205,7 @@ fn next(last: Option<&Mark>) -> Option<Mark> {
                 counters: Counters { from: 1, until: 2 },
             }],
             session: Some(session()),
-            opening: true,
+            opening: false,
         }),
         Some(Mark::Checkpoint(_)) => Mark::Frozen(Frozen {
             of: of(),

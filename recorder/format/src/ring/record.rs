@@ -119,8 +119,9 @@ pub const fn padded(length: usize) -> usize {
     length.next_multiple_of(ALIGN)
 }
 
-/// Key of one lane. It seeds the checksums, so a page of another lane or another ring
-/// fails them.
+/// Key of one lane. It masks the sequence numbers, so a record of another lane or another
+/// ring gets a number that is as good as random. Its checksum holds all the same: that is
+/// seeded with the masked number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneKey(u64);
 

@@ -228,13 +228,21 @@ impl Decision<'_> {
 
     /// The slog ends or discards an attempt that is over. The entry then belongs to the next
     /// block, unless it is about a later attempt that is missing: then the next block begins
-    /// behind it. Nobody can tell which, so the next block has no whole beginning.
+    /// behind it.
     fn over_already(&mut self, of: Attempt) {
         let block = self.life.block(of).filter(|_| self.by == Stream::Slog);
-        let may_be_another = block.is_some_and(|block| self.life.may_lack_later_attempt(block));
-        if may_be_another && self.life.boundary.is_some_and(|boundary| boundary.whole) {
-            let why = "an attempt that may be missing ends here";
-            self.loss(self.before, self.before, why, false);
+        if block.is_some_and(|block| self.life.may_lack_later_attempt(block)) {
+            self.doubt_boundary();
+        }
+    }
+
+    /// Nobody can tell whether the next block begins before the entry or behind it, so it has
+    /// no whole beginning.
+    fn doubt_boundary(&mut self) {
+        if let Some(boundary) = self.life.boundary.filter(|boundary| boundary.whole) {
+            let at = boundary.at.max(self.before);
+            let why = "entries that may be missing tell whether an attempt was over before";
+            self.loss(at, at, why, false);
         }
     }
 
@@ -363,6 +371,7 @@ impl Decision<'_> {
         if !over && !is_open {
             return;
         }
+        let may_be_over = self.life.may_be_over_in_gap(of);
         self.emit(Mark::Pin(Pin {
             of,
             why: "the host discarded this execution".to_owned(),
@@ -370,6 +379,9 @@ impl Decision<'_> {
             over,
             broken: false,
         }));
+        if over && self.by == Stream::Slog && may_be_over {
+            self.doubt_boundary();
+        }
     }
 
     fn mismatch(&mut self, seen: &Mismatch) {

@@ -1326,6 +1326,9 @@ fn an_end_of_what_is_over_behind_a_gap_leaves_the_next_block_no_whole_beginning(
         let steps = format!("begin 1; end 1; begin 2; end 2; {verb}; begin 3; end 3");
         assert_eq!(whole(&steps), Some(true), "{verb}");
     }
+    // The gap may have taken the commit. Then nothing was left to discard.
+    let steps = "begin 1; end 1; gap; abort 1; begin 3; end 3";
+    assert_eq!(whole(steps), Some(false));
     let steps = "begin 1; end 1; gap; begin 2; end 2; start; abort 1; begin 3; end 3";
     assert_eq!(whole(steps), Some(true));
 }
