@@ -154,10 +154,14 @@ fn oldest(view: &RingView) -> Position {
 ///
 /// Blocks behind it may still be needed for a box, so they stay out of the
 /// archive. Pinned blocks before it are copied too, in their place.
-fn released(blocks: &[Block]) -> Option<Position> {
+pub(super) fn released(blocks: &[Block]) -> Option<Position> {
     let agreed = blocks.iter().filter(|b| b.state == State::Confirmed);
     let last = agreed.max_by_key(|block| block.from.main)?;
+    // A block that owns nothing cuts no other: its beginning may be lost, and the place where
+    // it was proved to differ is no beginning.
+    let owns = |b: &&Block| b.until.is_none_or(|until| until.main > b.from.main);
     let behind = blocks.iter().filter(|b| b.from.main > last.from.main);
+    let behind = behind.filter(owns);
     let next = behind.map(|block| block.from).min_by_key(|from| from.main);
     next.or(last.until)
 }

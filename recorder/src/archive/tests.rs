@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_format::blackbox::{HostFingerprint, Manifest};
-use haltbox_format::mark::Position;
-use haltbox_format::{Lane, RingId, Stream};
+use haltbox_format::mark::{
+    Attempt, Begin, Diverged, Mark, Position, Release, ReleasedBy, Reported,
+};
+use haltbox_format::{AppHash, Lane, RingId, Stream};
 use haltbox_model::Profile;
+use haltbox_model::lifecycle::Lifecycle;
 
 use super::copy_released::Pass;
 use super::*;
@@ -387,4 +390,59 @@ fn what_is_archived_later_sorts_behind() {
     node.execute(6..=9);
     node.pass();
     assert_eq!(node.names(), [(1, 4), (5, 8)]);
+}
+
+/// A power cut may take all marks of a block but its proof, which then stands in the middle
+/// of another.
+#[test]
+fn a_block_of_which_only_the_proof_is_left_cuts_no_other() {
+    let (of, by) = (
+        Attempt {
+            height: 1,
+            attempt: 1,
+        },
+        Stream::Slog,
+    );
+    let at = |main| Position { main, local: 0 };
+    let hash = AppHash::new(&[7; 20]).unwrap();
+    let marks = [
+        (
+            1,
+            Mark::Begin(Begin {
+                of,
+                from: at(0),
+                whole: true,
+                by,
+                joins: false,
+                early: false,
+            }),
+        ),
+        (
+            3,
+            Mark::Diverged(Diverged {
+                of: Attempt {
+                    height: 9,
+                    attempt: 1,
+                },
+                field: "LastResultsHash".to_owned(),
+                local: hash,
+                network: hash,
+            }),
+        ),
+        (5, Mark::End(Reported { of, by })),
+        (6, Mark::Commit(Reported { of, by })),
+        (
+            7,
+            Mark::Release(Release {
+                of,
+                by: ReleasedBy::Network,
+                network: None,
+            }),
+        ),
+    ];
+    let mut life = Lifecycle::default();
+    marks
+        .iter()
+        .for_each(|(main, mark)| life.apply(mark, at(*main)));
+    assert_eq!(copy_released::released(life.blocks()), Some(at(6)));
 }

@@ -132,6 +132,8 @@ struct RingCopy<'a> {
     inputs: Inputs,
     /// Numbers of the main records that were written.
     main: Option<Span>,
+    /// Counter behind the last of them, and behind all its fragments.
+    copied: u64,
 }
 
 /// The block whose entries are being copied.
@@ -177,6 +179,7 @@ impl<'a> RingCopy<'a> {
             own: 0,
             inputs: Inputs::default(),
             main: None,
+            copied: 0,
         }
     }
 
@@ -304,7 +307,9 @@ impl<'a> RingCopy<'a> {
         let Some(Open { block, hasher }) = self.open.take() else {
             return;
         };
-        let hash = hasher.and_then(BlockHasher::finish);
+        // A span may end in the middle of a block, and another block may begin there.
+        let is_copied = block.end.is_some_and(|end| end.main <= self.copied);
+        let hash = hasher.filter(|_| is_copied).and_then(BlockHasher::finish);
         if Some(block.of) == self.about {
             self.hash = hash;
         }
@@ -324,6 +329,7 @@ impl<'a> RingCopy<'a> {
             to: line.counter,
         });
         span.to = line.counter;
+        self.copied = line.last + 1;
         let executing = self.count(line);
         let Some(open) = &mut self.open else { return };
         if line.cut.is_some() {
@@ -387,7 +393,7 @@ impl<'a> RingCopy<'a> {
     /// Takes the HASH from the open block, because records behind the newest
     /// copied line are missing. A block whose last line is copied keeps it.
     fn break_open(&mut self) {
-        let copied = self.main.map_or(0, |main| main.to + 1);
+        let copied = self.copied;
         if let Some(open) = &mut self.open
             && open.block.end.is_none_or(|end| copied < end.main)
         {
