@@ -31,7 +31,7 @@ enum Known {
     /// begun.
     Told(Vec<IndexedBlock>, usize),
     /// The lines themselves show the blocks.
-    Derived(Lifecycle),
+    Derived(Box<Lifecycle>),
 }
 
 impl<'a> Attributor<'a> {
@@ -39,7 +39,7 @@ impl<'a> Attributor<'a> {
     pub fn new(profile: &'a Profile, blocks: Blocks) -> Attributor<'a> {
         let known = match blocks {
             Blocks::Told(blocks) => Known::Told(blocks, 0),
-            Blocks::Untold => Known::Derived(Lifecycle::default()),
+            Blocks::Untold => Known::Derived(Box::default()),
         };
         Attributor {
             profile,
