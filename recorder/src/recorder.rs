@@ -905,7 +905,9 @@ impl Recorder {
         if marks.iter().any(changes_protection) {
             self.protect();
         }
-        self.news.extend(marks.iter().filter_map(News::of_mark));
+        let life = &self.life;
+        let told = marks.iter().filter(|mark| !is_idle_pin(life, mark));
+        self.news.extend(told.filter_map(News::of_mark));
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -1051,6 +1053,14 @@ fn around(line: &Line<'_>, marked: Position) -> (Position, Position) {
         },
     };
     (at(line.counter), at(line.last + 1))
+}
+
+/// Whether a mark only ends the entries of a block, which stays released: an operator must not
+/// be told that it is pinned.
+fn is_idle_pin(life: &Lifecycle, mark: &Mark) -> bool {
+    let Mark::Pin(pin) = mark else { return false };
+    let block = life.block(pin.of);
+    pin.over && block.is_some_and(|block| block.finding() == Finding::Nothing)
 }
 
 /// What is missing behind a position and before the ring's oldest record.

@@ -58,3 +58,43 @@ fn behind_a_power_cut_unmarked_blocks_beside_a_node_have_no_hash() {
         assert_eq!(block.whole, boot != "another", "{boot}");
     }
 }
+
+/// A host may discard a block that the network agreed with. Nothing is pinned then, and
+/// nobody is told so.
+#[test]
+fn a_discard_of_an_agreed_block_is_no_news() {
+    use haltbox_format::mark::{Begin, Pin, Release, ReleasedBy};
+    let of = Attempt {
+        height: 1,
+        attempt: 1,
+    };
+    let at = Position::default();
+    let begin = Mark::Begin(Begin {
+        of,
+        from: at,
+        whole: true,
+        by: Stream::Slog,
+        joins: false,
+        early: false,
+    });
+    let release = Mark::Release(Release {
+        of,
+        by: ReleasedBy::Network,
+        network: None,
+    });
+    let discard = Mark::Pin(Pin {
+        of,
+        why: "the host discarded this execution".to_owned(),
+        network: None,
+        over: true,
+        broken: false,
+    });
+    for (marks, is_idle) in [
+        (vec![&begin, &release, &discard], true),
+        (vec![&begin, &discard], false),
+    ] {
+        let mut life = Lifecycle::default();
+        marks.iter().for_each(|mark| life.apply(mark, at));
+        assert_eq!(is_idle_pin(&life, &discard), is_idle);
+    }
+}
