@@ -8,7 +8,7 @@ use haltbox_model::{BlockHasher, Profile, json};
 
 use crate::block_index::IndexedBlock;
 use crate::carrier::Origin;
-use crate::repeats::{Repeats, ResentLines};
+use crate::repeats::Repeats;
 use crate::vocabulary::{self, Entry, EntryOrder, Vocabulary, entry};
 
 /// One execution, read line by line.
@@ -18,7 +18,6 @@ pub struct Execution {
     lines: u64,
     ended: bool,
     repeats: Repeats,
-    resent_lines: ResentLines,
     vocabulary: &'static dyn Vocabulary,
     entry_order: Box<dyn EntryOrder>,
     altered: bool,
@@ -37,7 +36,6 @@ impl Execution {
             lines: 0,
             ended: false,
             repeats: Repeats::default(),
-            resent_lines: ResentLines::default(),
             vocabulary,
             entry_order: vocabulary.entry_order(),
             altered: false,
@@ -83,14 +81,13 @@ impl Execution {
                 json::members(line).any(|member| member.is_err())
                     | entry::is_torn(line)
                     | self.repeats.is_repeat(line)
-                    | self.resent_lines.is_resent(line, false)
                     | self
                         .entry_order
                         .take(Entry::new(self.vocabulary, line))
                         .is_some()
                     | self.rewritten
             }
-            Origin::Carried(_) => true,
+            Origin::Resent | Origin::Carried(_) => true,
         };
     }
 

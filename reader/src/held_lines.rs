@@ -32,9 +32,10 @@ const OF_NODE: u8 = 128;
 /// Every lane; a record has the index.
 const LANES: [Lane; 3] = [Lane::Main, Lane::Spine, Lane::Local];
 /// Every origin; a record has the index.
-const ORIGINS: [Origin; 8] = [
+const ORIGINS: [Origin; 9] = [
     Origin::Recorded,
     Origin::Text,
+    Origin::Resent,
     Origin::Carried(Carrier::Syslog),
     Origin::Carried(Carrier::Journal),
     Origin::Carried(Carrier::Docker),

@@ -78,6 +78,7 @@ pub mod fingerprint;
 pub mod folder;
 mod held_lines;
 mod item;
+mod process_clock;
 pub mod repeats;
 pub mod report;
 mod ring_source;

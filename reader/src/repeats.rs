@@ -4,7 +4,9 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
-use haltbox_model::json;
+use haltbox_model::Event;
+
+use crate::process_clock::clock;
 
 /// Bytes of a line's beginning and end that are remembered. The beginning holds its type and
 /// numbers, the end its clock.
@@ -84,9 +86,25 @@ impl ResentLines {
         false
     }
 
+    /// Notes a begin among the events of a line: whether it is one.
+    pub fn note_begin(&mut self, is_resent: bool, events: impl Iterator<Item = Event>) -> bool {
+        let begins = events.into_iter().find_map(|event| match event {
+            Event::Begin {
+                height,
+                early: false,
+            } => Some(Some(height)),
+            Event::ProcessStart => Some(None),
+            _ => None,
+        });
+        if let Some(height) = begins {
+            self.begins(is_resent, height);
+        }
+        begins.is_some()
+    }
+
     /// Begins a block or a process. If the begin itself is repeated, all lines behind it are
     /// expected again, so the earlier ones are forgotten.
-    pub fn begins(&mut self, is_resent: bool, height: Option<u64>) {
+    fn begins(&mut self, is_resent: bool, height: Option<u64>) {
         let next = Lines {
             height,
             ..Lines::default()
@@ -149,62 +167,6 @@ fn key(line: &[u8]) -> u64 {
     hasher.write_usize(line.len());
     hasher.write(line.get(..OPENING).unwrap_or(line));
     hasher.finish()
-}
-
-/// A line's clock, in nanoseconds.
-fn clock(line: &[u8]) -> Option<u64> {
-    let seconds = closing_clock(line).or_else(|| json::find(line, b"monotime"))?;
-    nanoseconds(seconds).or_else(|| {
-        let seconds: f64 = str::from_utf8(seconds).ok()?.parse().ok()?;
-        (seconds >= 0.0).then_some((seconds * 1e9) as u64)
-    })
-}
-
-/// Converts seconds with a decimal point. Digits beyond nanoseconds are dropped.
-fn nanoseconds(seconds: &[u8]) -> Option<u64> {
-    let whole = seconds.iter().position(|byte| *byte == b'.');
-    let (whole, part) = seconds.split_at_checked(whole.unwrap_or(seconds.len()))?;
-    let part = part.get(1..).unwrap_or_default();
-    let places = part.len().min(9);
-    let part = decimal(part.get(..places)?)? * NANOS.get(places)?;
-    Some(decimal(whole)?.wrapping_mul(NANOS[0]).wrapping_add(part))
-}
-
-/// Nanoseconds of one unit of the last digit, by the number of decimal places.
-const NANOS: [u64; 10] = [
-    1_000_000_000,
-    100_000_000,
-    10_000_000,
-    1_000_000,
-    100_000,
-    10_000,
-    1_000,
-    100,
-    10,
-    1,
-];
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0_u64, |number, byte| {
-        let digit = u64::from(byte.wrapping_sub(b'0'));
-        (digit < 10).then_some(number.wrapping_mul(10).wrapping_add(digit))
-    })
-}
-
-/// The clock, if it is the last member of a line or the one before, as hosts write it.
-fn closing_clock(line: &[u8]) -> Option<&[u8]> {
-    let mut text = line.strip_suffix(b"}")?;
-    for _ in 0..2 {
-        let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-        let colon = text.iter().rposition(|byte| !plain(byte))?;
-        let (before, number) = text.split_at_checked(colon + 1)?;
-        let name = before.strip_suffix(b"\":")?;
-        if name.ends_with(b"\"monotime") {
-            return Some(number);
-        }
-        text = text.get(..name.iter().rposition(|byte| *byte == b',')?)?;
-    }
-    None
 }
 
 #[cfg(test)]

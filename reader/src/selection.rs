@@ -3,12 +3,15 @@
 use std::io;
 use std::ops::RangeInclusive;
 
+use haltbox_format::Stream;
 use haltbox_format::mark::Attempt;
 use haltbox_model::Profile;
 use haltbox_model::lifecycle::Lifecycle;
 
 use crate::attribution::{Attribution, Attributor};
+use crate::carrier::Origin;
 use crate::held_lines::HeldLines;
+use crate::repeats::ResentLines;
 use crate::source::{Blocks, Hole, Line};
 
 /// What is selected; everything, if no field is set.
@@ -115,6 +118,9 @@ pub type Wanted<'w> = &'w mut dyn FnMut(&SelectedLine<'_>) -> io::Result<()>;
 pub struct Selector<'a> {
     selection: &'a Selection,
     attributor: Attributor<'a>,
+    profile: &'a Profile,
+    /// What stood in the text before.
+    resent_lines: ResentLines,
     /// Lines from the first on that prepares a block which is not known yet.
     held: HeldLines,
 }
@@ -125,6 +131,8 @@ impl<'a> Selector<'a> {
         Selector {
             selection,
             attributor: Attributor::new(profile, blocks),
+            profile,
+            resent_lines: ResentLines::default(),
             held: HeldLines::new(),
         }
     }
@@ -136,6 +144,8 @@ impl<'a> Selector<'a> {
 
     /// Takes a line. Passes on the lines that are now known to be selected.
     pub fn line(&mut self, line: &Line<'_>, wanted: Wanted<'_>) -> io::Result<()> {
+        let origin = self.origin(line);
+        let line = &Line { origin, ..*line };
         let place = self.attributor.place(line);
         if self.prepares_a_block() {
             if self.held.push(line, place) {
@@ -146,6 +156,22 @@ impl<'a> Selector<'a> {
         }
         self.release(place.attempt, wanted)?;
         self.pass(line, place, wanted)
+    }
+
+    /// The origin of a line: whether this part of a text stood there before. A line of another
+    /// block counts too, because its place here is the wrong one.
+    fn origin(&mut self, line: &Line<'_>) -> Origin {
+        let is_text = line.origin == Origin::Text && line.stream == Stream::Slog;
+        let Some(rules) = self.profile.slog.as_ref().filter(|_| is_text && line.whole) else {
+            return line.origin;
+        };
+        let is_resent = self.resent_lines.is_resent(line.bytes, true);
+        let events = rules.read(line.bytes).events();
+        // A node may really begin a block again.
+        match self.resent_lines.note_begin(is_resent, events) || !is_resent {
+            true => line.origin,
+            false => Origin::Resent,
+        }
     }
 
     fn pass(&self, line: &Line<'_>, place: Attribution, wanted: Wanted<'_>) -> io::Result<()> {

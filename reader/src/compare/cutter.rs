@@ -13,6 +13,7 @@ use super::left_out::{Countability, OpenBlock};
 use super::recording::Recording;
 use super::roots::Roots;
 use crate::carrier::{Origin, is_prefixed};
+use crate::process_clock::ProcessClock;
 use crate::repeats::{Repeats, ResentLines};
 use crate::source::{Blocks, Item, Line, Source};
 use crate::trace::{
@@ -46,6 +47,7 @@ pub struct Cutter<'a> {
     summary: Summary,
     repeats: Repeats,
     resent_lines: ResentLines,
+    process_clock: ProcessClock,
     repeated: RepeatedLines,
     entry_order: Box<dyn EntryOrder>,
     open: BlockTrace,
@@ -155,6 +157,7 @@ impl<'a> Cutter<'a> {
             summary: Summary::default(),
             repeats: Repeats::default(),
             resent_lines: ResentLines::default(),
+            process_clock: ProcessClock::default(),
             repeated: RepeatedLines::None,
             entry_order: recording.vocabulary.entry_order(),
             open: BlockTrace::default(),
@@ -206,6 +209,9 @@ impl<'a> Cutter<'a> {
         let local = entry.lane == Lane::Local;
         let typed = Entry::new(self.vocabulary, read);
         let text = if self.by_value { read } else { line.bytes };
+        if line.origin != Origin::Recorded {
+            self.check_clock(text, typed.role, &events, sink);
+        }
         let is_resent = (local || !self.is_placed(line, typed.role))
             && self.is_resent(text, typed.role, &events);
         if local && is_resent {
@@ -273,6 +279,21 @@ impl<'a> Cutter<'a> {
     /// order, and the order check reports it.
     fn is_placed(&self, line: &Line<'_>, role: Role) -> bool {
         self.has_order(line) && self.vocabulary.is_numbered(role)
+    }
+
+    /// Checks that a process start, and what begins or ends a block or a run, is not older than the
+    /// one before: then parts of the text were moved, and where they were moved from, something is
+    /// missing without a trace.
+    fn check_clock(&mut self, text: &[u8], role: Role, events: &[Event], sink: &mut dyn TraceSink) {
+        let bounds = [Role::Begin, Role::RunStart, Role::RunFinish, Role::End];
+        if !bounds.contains(&role) && !events.contains(&Event::ProcessStart) {
+            return;
+        }
+        if self.process_clock.goes_back(text) {
+            let why = "entries are older than those before them, and of the same process";
+            self.summary.disorder.get_or_insert(why.to_owned());
+            self.lose_track(sink);
+        }
     }
 
     fn check_order(&mut self, entry: Entry<'_>, events: &[Event], sink: &mut dyn TraceSink) {
@@ -382,18 +403,10 @@ impl<'a> Cutter<'a> {
     /// start does not count: the node may really execute the height again.
     fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
         let is_resent = self.resent_lines.is_resent(text, role.is_from_outside());
-        let begins = events.iter().find_map(|event| match event {
-            Event::Begin {
-                height,
-                early: false,
-            } => Some(Some(*height)),
-            Event::ProcessStart => Some(None),
-            _ => None,
-        });
-        if let Some(height) = begins {
-            self.resent_lines.begins(is_resent, height);
-        }
-        is_resent && begins.is_none()
+        let begins = self
+            .resent_lines
+            .note_begin(is_resent, events.iter().cloned());
+        is_resent && !begins
     }
 
     /// Handles parts that the source has twice. Nobody knows which of the two is in its place, nor

@@ -1,0 +1,116 @@
+//! The clock of the process that wrote an entry. `monotime` counts from the start of the process
+//! and never goes back; `time` is the wall clock. Their difference is the moment at which the
+//! process began.
+
+use haltbox_model::json;
+
+/// How far the beginnings of one process may differ, in nanoseconds: the wall clock is coarse, and
+/// is corrected while the process runs. Two processes of one node do not begin so close together.
+const SAME_PROCESS: u64 = 20_000_000;
+
+/// Finds parts of a text that stand behind later parts of the same process: rotated files that were
+/// put together in another order, or a part that was sent again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ProcessClock {
+    /// The beginning of the process and the clock, of the last entry that was asked about.
+    last: Option<(u64, u64)>,
+}
+
+impl ProcessClock {
+    /// Whether an entry is older than the last one that was asked about, and of the same process.
+    pub(crate) fn goes_back(&mut self, line: &[u8]) -> bool {
+        let Some(now) = clock(line) else {
+            return false;
+        };
+        let Some(began) = json::find(line, b"time")
+            .and_then(read)
+            .and_then(|time| time.checked_sub(now))
+        else {
+            return false;
+        };
+        let before = self.last.replace((began, now));
+        before.is_some_and(|(own, before)| own.abs_diff(began) < SAME_PROCESS && now < before)
+    }
+}
+
+/// A line's clock, in nanoseconds.
+pub(crate) fn clock(line: &[u8]) -> Option<u64> {
+    read(closing_clock(line).or_else(|| json::find(line, b"monotime"))?)
+}
+
+fn read(seconds: &[u8]) -> Option<u64> {
+    nanoseconds(seconds).or_else(|| {
+        let seconds: f64 = str::from_utf8(seconds).ok()?.parse().ok()?;
+        (seconds >= 0.0).then_some((seconds * 1e9) as u64)
+    })
+}
+
+/// Converts seconds with a decimal point. Digits beyond nanoseconds are dropped.
+fn nanoseconds(seconds: &[u8]) -> Option<u64> {
+    let whole = seconds.iter().position(|byte| *byte == b'.');
+    let (whole, part) = seconds.split_at_checked(whole.unwrap_or(seconds.len()))?;
+    let part = part.get(1..).unwrap_or_default();
+    let places = part.len().min(9);
+    let part = decimal(part.get(..places)?)? * NANOS.get(places)?;
+    Some(decimal(whole)?.wrapping_mul(NANOS[0]).wrapping_add(part))
+}
+
+/// Nanoseconds of one unit of the last digit, by the number of decimal places.
+const NANOS: [u64; 10] = [
+    1_000_000_000,
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+    10,
+    1,
+];
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = u64::from(byte.wrapping_sub(b'0'));
+        (digit < 10).then_some(number.wrapping_mul(10).wrapping_add(digit))
+    })
+}
+
+/// The clock, if it is the last member of a line or the one before, as hosts write it.
+fn closing_clock(line: &[u8]) -> Option<&[u8]> {
+    let mut text = line.strip_suffix(b"}")?;
+    for _ in 0..2 {
+        let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+        let colon = text.iter().rposition(|byte| !plain(byte))?;
+        let (before, number) = text.split_at_checked(colon + 1)?;
+        let name = before.strip_suffix(b"\":")?;
+        if name.ends_with(b"\"monotime") {
+            return Some(number);
+        }
+        text = text.get(..name.iter().rposition(|byte| *byte == b',')?)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_older_entry_of_the_same_process_goes_back() {
+        let entry = |began: f64, clock: f64| {
+            let time = began + clock;
+            format!("{{\"type\":\"x\",\"time\":{time},\"monotime\":{clock}}}")
+        };
+        let mut process_clock = ProcessClock::default();
+        let mut goes_back = |began, clock| process_clock.goes_back(entry(began, clock).as_bytes());
+        assert!(!goes_back(1000.0, 5.5));
+        assert!(!goes_back(1000.001, 6.25), "later");
+        assert!(goes_back(1000.0, 6.125), "earlier");
+        assert!(!goes_back(1020.0, 0.125), "of the next process");
+        assert!(!goes_back(1020.002, 0.25));
+        assert!(!goes_back(1000.0, 7.5), "of the process before");
+        assert!(!process_clock.goes_back(b"{\"type\":\"x\",\"monotime\":0.5}"));
+        assert!(!process_clock.goes_back(b"{\"type\":\"x\"}"));
+    }
+}
