@@ -14,7 +14,8 @@ use crate::source::{Blocks, Source};
 
 /// The heights that a source calls divergent, and the AppHashes that the sources record.
 pub(super) struct Dispute {
-    /// Heights at which a source says that it diverged, and whether only its LastResultsHash did.
+    /// Heights at which a source says that the compared attempt diverged, and whether only its
+    /// LastResultsHash did.
     diverged: Vec<(u64, bool)>,
     /// AppHashes by side and height. At a height with several attempts, those of the attempt that
     /// was compared.
@@ -47,8 +48,7 @@ impl Dispute {
             for block in blocks {
                 self.take_hash(side, block.attempt, block.app_hash, comparison);
                 if let (Some(State::Diverged), Some(why)) = (block.state, &block.why) {
-                    let results = why.contains("LastResultsHash");
-                    self.diverged.push((block.attempt.height, results));
+                    self.take_divergence(side, block.attempt, why, comparison);
                 }
             }
         }
@@ -62,8 +62,16 @@ impl Dispute {
             let attempt = identity.attempt.or(compared).unwrap_or(1);
             let of = Attempt { height, attempt };
             self.take_hash(side, of, identity.app_hash, comparison);
-            self.diverged
-                .push((height, identity.reason.contains("LastResultsHash")));
+            self.take_divergence(side, of, &identity.reason, comparison);
+        }
+    }
+
+    /// Takes the divergence of an attempt, unless another attempt of its height was compared. A
+    /// node that recovered diverged at a height at which it is right now.
+    fn take_divergence(&mut self, side: Side, of: Attempt, why: &str, comparison: &Comparison) {
+        if is_compared(side, of, comparison) {
+            let results = why.contains("LastResultsHash");
+            self.diverged.push((of.height, results));
         }
     }
 
@@ -76,8 +84,7 @@ impl Dispute {
         app_hash: Option<AppHash>,
         comparison: &Comparison,
     ) {
-        let compared = comparison.compared_attempt(side, of.height);
-        if compared.is_none_or(|compared| compared == of.attempt) {
+        if is_compared(side, of, comparison) {
             self.hashes[side.index()].extend(app_hash.map(|hash| (of.height, hash)));
         }
     }
@@ -89,7 +96,7 @@ impl Dispute {
     }
 
     /// The first height at which both AppHashes are known and differ.
-    fn other_app_hash(&self, comparison: &Comparison) -> Option<u64> {
+    pub(super) fn other_app_hash(&self, comparison: &Comparison) -> Option<u64> {
         let [a, b] = &self.hashes;
         let mut recorded = a.iter();
         let recorded =
@@ -124,6 +131,12 @@ impl Dispute {
             height: *height,
         })
     }
+}
+
+/// Whether an attempt was compared, or none of its height.
+fn is_compared(side: Side, of: Attempt, comparison: &Comparison) -> bool {
+    let compared = comparison.compared_attempt(side, of.height);
+    compared.is_none_or(|compared| compared == of.attempt)
 }
 
 /// The outcome if the AppHashes differ at a height and every entry that both have is equal.
@@ -186,6 +199,26 @@ mod tests {
         // A bad attempt accuses no good one.
         assert_eq!(found([GOOD, BAD], &compared(1)), None);
         assert_eq!(found([GOOD, BAD], &compared(2)), Some(13));
+    }
+
+    /// Attempt 1 had another LastResultsHash, and attempt 2 cured it.
+    #[test]
+    fn a_divergence_is_that_of_the_attempt_that_was_compared() {
+        let judged = |attempt| {
+            let comparison = compared(attempt);
+            let mut dispute = Dispute {
+                diverged: Vec::new(),
+                hashes: Default::default(),
+            };
+            let bad = Attempt {
+                height: 13,
+                attempt: 1,
+            };
+            dispute.take_divergence(Side::A, bad, "its LastResultsHash differs", &comparison);
+            dispute.judge(&comparison)
+        };
+        assert!(matches!(judged(1), Some(Outcome::Results(13))));
+        assert!(judged(2).is_none());
     }
 
     #[test]

@@ -145,8 +145,10 @@ fn conclude(
         (None, _) => {
             let mut concluded = without_parting(recordings, comparison)?;
             if located.left_out > 0 && matches!(concluded.conclusion, Conclusion::Identical(_)) {
-                let left_out = Undecided::RunsLeftOut(located.left_out);
-                concluded.conclusion = Conclusion::Undecided(left_out);
+                concluded.conclusion = Conclusion::Undecided {
+                    why: Undecided::RunsLeftOut(located.left_out),
+                    other_app_hash: None,
+                };
             }
             Ok(concluded)
         }

@@ -27,15 +27,20 @@ pub(super) fn conclude(
         return Conclusion::Activity(ActivityDivergence { at, means });
     }
     let gone = judgements.map(|judgements| &judgements.gone);
-    if let Some(undecided) = undecided(comparison, gone).filter(|of| !is_led(of, comparison)) {
-        return Conclusion::Undecided(undecided);
+    let dispute = Dispute::of(recordings, comparison);
+    let other_app_hash = dispute.other_app_hash(comparison);
+    let led = |why: &Undecided| is_led(why, other_app_hash, comparison);
+    if let Some(why) = undecided(comparison, gone).filter(|why| !led(why)) {
+        return Conclusion::Undecided {
+            why,
+            other_app_hash,
+        };
     }
     if let Some(dissent) = judgements.and_then(|judgements| judgements.doubtful.clone()) {
         let (dissent, is_final) = (Box::new(dissent), false);
         return Conclusion::Recorders { dissent, is_final };
     }
-    if let Some(outcome) = outcome(recordings, comparison) {
-        let other_app_hash = comparison.other_app_hash.map(|other| other.height);
+    if let Some(outcome) = outcome(&dispute, recordings, comparison) {
         return Conclusion::Outcome {
             outcome,
             other_app_hash,
@@ -53,12 +58,21 @@ fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeanin
     if comparison.is_left_out() && has_gaps_before(comparison, activity.height) {
         return ActivityMeaning::Dropped;
     }
+    if activity.before == 0 && !is_whole_before(comparison, activity.height) {
+        return ActivityMeaning::Before;
+    }
     let mut breaks = comparison.sides.iter().flat_map(|side| &side.breaks);
     let in_run = breaks.any(|(_, found)| found.in_run);
     match activity.between_runs && !in_run {
         true => ActivityMeaning::HiddenWork,
         false => ActivityMeaning::BrokenChain,
     }
+}
+
+/// Whether the height before this one is whole on both sides, and equal.
+fn is_whole_before(comparison: &Comparison, height: u64) -> bool {
+    let before = height.checked_sub(1);
+    before.is_some_and(|before| comparison.common.same.contains(before))
 }
 
 /// Whether a height before this one is missing, or could not be compared.
@@ -79,13 +93,18 @@ fn undecided(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) -> Option<Un
         .or_else(|| replaced(comparison, gone).map(Undecided::Replaced))
 }
 
-/// Whether the AppHashes differ already below the height that is not covered.
-fn is_led(undecided: &Undecided, comparison: &Comparison) -> bool {
-    let other = comparison.other_app_hash.filter(|other| other.whole);
-    let Undecided::NotCovered { height, .. } = undecided else {
+/// Whether the AppHashes differ already below the height that is not covered, after a height that
+/// both have whole.
+fn is_led(why: &Undecided, other_app_hash: Option<u64>, comparison: &Comparison) -> bool {
+    let Undecided::NotCovered { height, .. } = why else {
         return false;
     };
-    other.is_some_and(|other| other.height < *height)
+    let seen = comparison.other_app_hash;
+    let is_whole = |other: u64| match seen.filter(|seen| seen.height == other) {
+        Some(seen) => seen.whole,
+        None => comparison.common.same.contains(other),
+    };
+    other_app_hash.is_some_and(|other| other < *height && is_whole(other))
 }
 
 /// Describes senders that drop entries.
@@ -147,8 +166,12 @@ pub(super) fn replaced(comparison: &Comparison, gone: Option<&BTreeSet<u64>>) ->
 }
 
 /// What is known of the outcome of the blocks, if the outcome is not known to be equal.
-fn outcome(recordings: [&Recording; 2], comparison: &Comparison) -> Option<Outcome> {
-    Dispute::of(recordings, comparison)
+fn outcome(
+    dispute: &Dispute,
+    recordings: [&Recording; 2],
+    comparison: &Comparison,
+) -> Option<Outcome> {
+    dispute
         .judge(comparison)
         .or_else(|| one_sided(comparison))
         .or_else(|| unhashed(recordings, comparison))

@@ -57,6 +57,7 @@ impl Finding {
         match &self.conclusion {
             // It is certain that they differ, whatever the class.
             Conclusion::Digests(found) if !self.is_open() && found.is_certain() => 1,
+            Conclusion::Activity(found) if !self.is_open() && found.is_certain() => 1,
             _ => self.verdict().exit(),
         }
     }
@@ -100,8 +101,13 @@ pub enum Conclusion {
         /// Neither verdict can change any more.
         is_final: bool,
     },
-    /// All that both sides recorded is equal, but something that could differ was not seen.
-    Undecided(Undecided),
+    /// All steps that both sides recorded are equal, but something that could differ was not seen.
+    Undecided {
+        /// What was not seen.
+        why: Undecided,
+        /// The first height whose AppHashes differ.
+        other_app_hash: Option<u64>,
+    },
     /// Every entry is equal, and the outcome of a block differs, or is not known to be equal.
     Outcome {
         /// What is known of it.
@@ -117,7 +123,7 @@ impl Conclusion {
     /// The class of the fault.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Conclusion::Incomparable(_) | Conclusion::Undecided(_) => Verdict::Insufficient,
+            Conclusion::Incomparable(_) | Conclusion::Undecided { .. } => Verdict::Insufficient,
             Conclusion::Replay(..) => Verdict::Replay,
             Conclusion::Step(divergence) => divergence.verdict(),
             Conclusion::Digests(found) => found.verdict(),
@@ -143,7 +149,7 @@ impl Conclusion {
             Conclusion::Digests(found) => found.location(),
             Conclusion::Activity(found) => Some(found.location()),
             Conclusion::Recorders { dissent, .. } => Some(dissent.location()),
-            Conclusion::Undecided(undecided) => undecided.height().map(at),
+            Conclusion::Undecided { why, .. } => why.height().map(at),
             Conclusion::Outcome { other_app_hash, .. } => other_app_hash.map(at),
         }
     }
@@ -351,6 +357,9 @@ pub struct ActivityDivergence {
 pub enum ActivityMeaning {
     /// A sender dropped entries, which may differ.
     Dropped,
+    /// Nothing proves that the activityhashes were equal before: a height there is not whole, or
+    /// the recordings begin here. They differ, and the cause lies before this place.
+    Before,
     /// The kernel did work between two runs that no entry shows.
     HiddenWork,
     /// On a side the activityhash does not follow from the steps.
@@ -358,9 +367,14 @@ pub enum ActivityMeaning {
 }
 
 impl ActivityDivergence {
+    /// Whether it is certain that the two executions differ: an activityhash stands on all before.
+    fn is_certain(&self) -> bool {
+        self.means != ActivityMeaning::Dropped
+    }
+
     fn verdict(&self) -> Verdict {
         match self.means {
-            ActivityMeaning::Dropped => Verdict::Insufficient,
+            ActivityMeaning::Dropped | ActivityMeaning::Before => Verdict::Insufficient,
             ActivityMeaning::HiddenWork => Verdict::HiddenCrank,
             ActivityMeaning::BrokenChain => Verdict::HashOnly,
         }
@@ -427,7 +441,7 @@ impl Outcome {
     }
 }
 
-/// Why it is unknown whether two recordings are equal, although all that both have is.
+/// Why it is unknown whether two recordings are equal, although every step that both have is.
 #[derive(Clone, Debug)]
 pub enum Undecided {
     /// A slog sender drops entries.

@@ -36,6 +36,8 @@ pub enum Agreement {
     Same,
     /// Not equal.
     Different,
+    /// Both have it whole, every entry is equal, and the AppHashes after it differ.
+    OtherAppHash,
     /// All that both have is equal, but at least one side lacks some of it.
     Partial,
     /// Nothing of it can be compared.
@@ -79,7 +81,7 @@ impl CommonHeights {
         self.all.add(row.height);
         self.first_whole = self.first_whole.or(at(row.whole));
         match row.agreement {
-            Agreement::Same => self.same.add(row.height),
+            Agreement::Same | Agreement::OtherAppHash => self.same.add(row.height),
             Agreement::Partial => self.partial += 1,
             Agreement::Unknown => self.first_unknown = self.first_unknown.or(at(true)),
             Agreement::Different => {}
@@ -788,8 +790,11 @@ impl Comparison {
         let first = self.one_sided.take();
         self.one_sided = first.or(open.map(|open| (a.height, open)));
         let incomparable = wrapped || (a.narrow || b.narrow) && a.hashless != b.hashless;
-        let whole = a.is_whole() && b.is_whole() && !incomparable;
+        // What a host does not record may differ, and the AppHash alone shows it.
+        let unproved = a.app_hash.is_some() != b.app_hash.is_some();
+        let whole = a.is_whole() && b.is_whole() && !incomparable && !unproved;
         let agreement = match met {
+            Met::Equal if whole && open.is_none() && other_hash => Agreement::OtherAppHash,
             Met::Equal if whole && open.is_none() => Agreement::Same,
             Met::Equal | Met::Doubt(..) => Agreement::Partial,
             Met::Parts(..) => Agreement::Different,

@@ -353,7 +353,7 @@ impl HeightFacts {
             cranks: row.cranks,
             same: match row.agreement {
                 Agreement::Same => Some(true),
-                Agreement::Different => Some(false),
+                Agreement::Different | Agreement::OtherAppHash => Some(false),
                 Agreement::Partial | Agreement::Unknown => None,
             },
         }

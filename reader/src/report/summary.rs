@@ -124,7 +124,10 @@ fn conclusion(finding: &Finding) -> String {
         Conclusion::Digests(found) => digests(found),
         Conclusion::Activity(found) => activity(found.means, finding.vocabulary),
         Conclusion::Recorders { dissent, is_final } => recorders(dissent, *is_final),
-        Conclusion::Undecided(why) => undecided(why),
+        Conclusion::Undecided {
+            why,
+            other_app_hash,
+        } => undecided(why, *other_app_hash),
         Conclusion::Outcome { outcome, .. } => self::outcome(outcome),
         Conclusion::Identical(extent) => identical(extent, finding),
     }
@@ -501,6 +504,10 @@ fn activity(means: ActivityMeaning, vocabulary: &dyn Vocabulary) -> String {
                                      activityhashes differ: the difference may be in entries that \
                                      a slog sender dropped"
             .to_owned(),
+        ActivityMeaning::Before => "the cranks are equal, but the activityhash differs from the \
+                                    first one on: the cause lies before it, and at least one side \
+                                    does not completely cover the height before"
+            .to_owned(),
         ActivityMeaning::HiddenWork => format!(
             "the cranks are equal, but the activityhash differs: one side committed {} work \
              between runs that no entry shows",
@@ -536,8 +543,15 @@ fn dissent_words(dissent: &Dissent) -> String {
 
 // ---- nothing differs ----
 
-fn undecided(why: &Undecided) -> String {
-    match why {
+fn undecided(why: &Undecided, other_app_hash: Option<u64>) -> String {
+    let differ = other_app_hash.map_or(String::new(), |height| {
+        format!("the AppHashes differ after height {height}; ")
+    });
+    let otherwise = match other_app_hash {
+        None => "everything else is equal",
+        Some(_) => "all entries that were compared are equal",
+    };
+    let words = match why {
         Undecided::Dropped {
             who,
             heights,
@@ -549,13 +563,13 @@ fn undecided(why: &Undecided) -> String {
                 Who::One(Side::B) => "the slog sender of B drops",
             };
             format!(
-                "everything that both sides recorded is equal (heights: {heights}, cranks: \
+                "all entries that both sides recorded are equal (heights: {heights}, cranks: \
                  {cranks}), but {who} members and entries: differences there cannot be seen; \
                  compare the plain slogs"
             )
         }
         Undecided::Inconsistent { who, height, why } => format!(
-            "everything else is equal, but the entries of {} are inconsistent at height {height}: \
+            "{otherwise}, but the entries of {} are inconsistent at height {height}: \
              {why}",
             or_both(*who)
         ),
@@ -566,12 +580,12 @@ fn undecided(why: &Undecided) -> String {
                 Who::One(Side::B) => "B does not completely cover",
             };
             format!(
-                "everything else is equal, but {who} height {height}; get a complete recording of \
+                "{otherwise}, but {who} height {height}; get a complete recording of \
                  it"
             )
         }
         Undecided::Replaced(height) => {
-            format!("everything else is equal, but {}", other_blocks(*height))
+            format!("{otherwise}, but {}", other_blocks(*height))
         }
         Undecided::RunsLeftOut(pairs) => format!(
             "everything that was compared is equal, but the nodes went back to lower heights so \
@@ -582,7 +596,8 @@ fn undecided(why: &Undecided) -> String {
                 pairs => format!("{pairs} pairs of earlier executions"),
             }
         ),
-    }
+    };
+    format!("{differ}{words}")
 }
 
 fn outcome(outcome: &Outcome) -> String {

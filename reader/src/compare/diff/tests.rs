@@ -3,7 +3,11 @@
 use haltbox_model::Profile;
 
 use super::diff;
+use crate::compare::finding::Finding;
+use crate::compare::pair::Agreement;
 use crate::compare::recording::Recording;
+use crate::report::summary;
+use crate::source_summary::Row;
 use crate::{SourceSummary, open};
 
 /// A recording of these lines, read by a builtin profile.
@@ -15,19 +19,45 @@ fn recording(folder: &tempfile::TempDir, name: &str, profile: &str, lines: &[&st
 }
 
 fn verdict(profile: &str, a: &[&str], b: &[&str]) -> &'static str {
-    let folder = tempfile::tempdir().expect("a folder");
-    let [a, b] = [("a", a), ("b", b)].map(|(name, lines)| recording(&folder, name, profile, lines));
-    let [one, other] = [diff(&a, &b), diff(&b, &a)];
-    let one = one.expect("an answer").verdict();
-    assert_eq!(other.expect("an answer").verdict(), one, "turned round");
-    one.name()
+    found(profile, a, b).verdict().name()
 }
 
-fn names(profile: &str, lines: &[&str]) -> Vec<bool> {
+/// The finding, which has the same verdict if the sides are swapped.
+fn found(profile: &str, a: &[&str], b: &[&str]) -> Finding {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b] = [("a", a), ("b", b)].map(|(name, lines)| recording(&folder, name, profile, lines));
+    let [one, other] = [diff(&a, &b), diff(&b, &a)].map(|found| found.expect("an answer"));
+    assert_eq!(other.verdict(), one.verdict(), "turned round");
+    one
+}
+
+/// A block of a host's that ends with this AppHash.
+fn block(height: u64, app_hash: &str) -> [String; 2] {
+    [
+        format!(r#"{{"type":"begin-block","height":{height},"time":"42.0","input":"0a"}}"#),
+        format!(r#"{{"type":"end-block","height":{height},"appHash":"{app_hash}"}}"#),
+    ]
+}
+
+fn rows(profile: &str, lines: &[&str]) -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder");
     let recording = recording(&folder, "a", profile, lines);
-    let survey = SourceSummary::of(&recording.source, &recording.profile).expect("blocks");
-    survey.blocks.iter().map(|row| row.complete).collect()
+    let summary = SourceSummary::of(&recording.source, &recording.profile);
+    summary.expect("blocks").blocks
+}
+
+/// Whether each block has a name.
+fn names(profile: &str, lines: &[&str]) -> Vec<bool> {
+    let rows = rows(profile, lines);
+    rows.iter().map(|row| row.complete).collect()
+}
+
+/// The names that are given.
+fn named(profile: &str, lines: &[&str]) -> Vec<String> {
+    let rows = rows(profile, lines).into_iter();
+    rows.filter(|row| row.complete)
+        .map(|row| row.name)
+        .collect()
 }
 
 const START: &str = r#"{"type":"kernel-init-start","time":1.5,"monotime":0.25}"#;
@@ -122,6 +152,62 @@ fn half_an_entry_with_another_behind_it_ends_no_block() {
     }
 }
 
+/// A log shipper sent a part of one block again behind it: this part is none of the next block.
+#[test]
+fn what_was_sent_again_between_two_blocks_costs_the_next_one_its_name() {
+    let next = |line: &str| {
+        line.replace("Height\":7", "Height\":8")
+            .replace(".25}", ".75}")
+    };
+    let later = [BEGIN, EMPTY, RUN, RAN, END, SAVED].map(next);
+    let later: Vec<&str> = later.iter().map(String::as_str).collect();
+    let first = [START, BEGIN, EMPTY, RUN, RAN, END, SAVED];
+    let honest = named("agoric", &[&first, &later[..]].concat());
+    assert_eq!(honest.len(), 2);
+    for from in 2..first.len() {
+        let resent = named("agoric", &[&first, &first[from..], &later].concat());
+        let known = |name: &String| honest.contains(name);
+        assert!(resent.iter().all(known), "from line {from}: {resent:?}");
+    }
+}
+
+/// Rotated files that were put together in another order: where a part was taken out, entries
+/// follow each other that did not.
+#[test]
+fn files_in_another_order_accuse_nobody() {
+    let run = |number: u64, clock: u64| {
+        format!(
+            r#"{{"type":"cosmic-swingset-run-start","blockHeight":7,"runNum":{number},"phase":"timer","time":{}.5,"monotime":{clock}.25}}
+{{"type":"cosmic-swingset-run-finish","blockHeight":7,"runNum":{number},"phase":"timer","time":{}.75,"monotime":{clock}.5}}"#,
+            100 + clock,
+            100 + clock,
+        )
+    };
+    let at = |line: &str, clock: u64| {
+        let text = line.split(",\"time\"").next().expect("a line");
+        format!(
+            "{text},\"time\":{}.25,\"monotime\":{clock}.0}}",
+            100 + clock
+        )
+    };
+    let (begin, empty) = (at(BEGIN, 1), at(EMPTY, 2));
+    let (one, other) = (run(0, 3), run(1, 4));
+    let (end, saved) = (at(END, 5), at(SAVED, 6));
+    let honest: Vec<&str> = [&begin, &empty, &one, &other, &end, &saved]
+        .into_iter()
+        .flat_map(|lines| lines.lines())
+        .collect();
+    let swapped: Vec<&str> = [&begin, &empty, &one, &end, &saved, &other]
+        .into_iter()
+        .flat_map(|lines| lines.lines())
+        .collect();
+    assert_eq!(verdict("agoric", &honest, &honest), "identical");
+    assert_eq!(
+        verdict("agoric", &honest, &swapped),
+        "evidence insufficient"
+    );
+}
+
 /// A log shipper lost its place, and the recording ends with one entry of the block before.
 #[test]
 fn an_entry_of_the_block_before_is_none_of_this_one() {
@@ -155,17 +241,34 @@ fn what_stands_before_a_gap_is_not_the_next_blocks() {
 /// The AppHashes differ before the height that a side does not have.
 #[test]
 fn another_app_hash_is_told_before_a_missing_height() {
-    let block = |height: u64, hash: &str| {
-        [
-            format!(r#"{{"type":"begin-block","height":{height},"time":"42.0","input":"0a"}}"#),
-            format!(r#"{{"type":"end-block","height":{height},"appHash":"{hash}"}}"#),
-        ]
-    };
     let a = [block(7, "AA"), block(9, "AC")].concat();
     let b = [block(7, "BA"), block(8, "BB"), block(9, "BC")].concat();
-    let [a, b] = [a, b].map(|lines| lines.concat().replace("}{", "}\n{"));
-    let [a, b] = [&a, &b].map(|text| text.lines().collect::<Vec<_>>());
+    let [a, b] = [&a, &b].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(verdict("host", &a, &b), "outside the recording");
+}
+
+/// The AppHashes differ behind the height that a side does not have: the entries are equal, the
+/// blocks are not.
+#[test]
+fn another_app_hash_behind_a_missing_height_is_told_beside_it() {
+    let a = [block(7, "AA"), block(9, "AC")].concat();
+    let b = [block(7, "AA"), block(8, "AB"), block(9, "BC")].concat();
+    let [a, b] = [&a, &b].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = found("host", &a, &b);
+    assert_eq!(found.verdict().name(), "evidence insufficient");
+    let words = summary::words(&found);
+    assert!(
+        words.contains("the AppHashes differ after height 9"),
+        "{words}"
+    );
+    assert!(
+        words.contains("A does not completely cover height 8"),
+        "{words}"
+    );
+    assert!(!words.contains("everything else is equal"), "{words}");
+    let rows = found.heights.iter().map(|row| (row.height, row.agreement));
+    let expected = [(7, Agreement::Same), (9, Agreement::OtherAppHash)];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
 
 /// Behind a gap stands the end of another height, with its AppHash.
