@@ -222,6 +222,9 @@ const SEEDS: usize = 8;
 /// Number of members of a group that are compared with another group.
 const SPEAKERS: usize = 3;
 
+/// Number of members that a node is compared with because of heights that are not whole.
+const PARTNERS: usize = 8;
+
 /// Confirms groups. Digests group the nodes, and comparisons of two sources check the groups:
 /// neither may contradict the other.
 struct Judging<'a> {
@@ -286,7 +289,10 @@ impl Judging<'_> {
                 .find_map(|(at, member)| Some((at, self.partner(&kept, *member)?)));
             let Some((at, partner)) = next else { break };
             let member = members.remove(at);
-            self.check_member(&mut kept, member, partner)?;
+            match self.differs_in_part(&kept, member, partner)? {
+                true => self.unplaced.push(member),
+                false => self.check_member(&mut kept, member, partner)?,
+            }
         }
         for member in members {
             let name = &self.nodes[member].name;
@@ -304,6 +310,51 @@ impl Judging<'_> {
         let entries = |other: &&usize| self.nodes[**other].has_entries;
         let with_entries = kept.iter().filter(entries).find(shares);
         with_entries.or_else(|| kept.iter().find(shares)).copied()
+    }
+
+    /// Whether a node differs from a member, besides this partner, at a height that is not whole
+    /// on both. One partner does not show that: it may lack that very height.
+    fn differs_in_part(
+        &self,
+        kept: &[usize],
+        member: usize,
+        partner: usize,
+    ) -> anyhow::Result<bool> {
+        let others = self.partners_in_part(kept, member).into_iter();
+        for other in others.filter(|other| *other != partner) {
+            let finding = self.diff(other, member)?;
+            if finding.exit() == 1 && !is_of_a(&finding) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Members that show whether the heights of a node that are not whole on both are equal. Digests
+    /// prove the others.
+    fn partners_in_part(&self, kept: &[usize], member: usize) -> Vec<usize> {
+        let own = &self.nodes[member];
+        let node = |other: &usize| &self.nodes[*other];
+        let whole_at = |height: &u64| {
+            let mut kept = kept.iter();
+            kept.find(|other| node(other).heights.contains_key(height))
+        };
+        let part_at = |height: &u64| kept.iter().find(|other| node(other).parts.contains(height));
+        let of_own = own
+            .parts
+            .iter()
+            .filter_map(|at| whole_at(at).or(part_at(at)));
+        let alone = |at: &u64| own.heights.contains_key(at) && whole_at(at).is_none();
+        let of_others = kept
+            .iter()
+            .filter(|other| node(other).parts.iter().any(alone));
+        let mut partners: Vec<usize> = Vec::new();
+        for partner in of_own.chain(of_others) {
+            if partners.len() < PARTNERS && !partners.contains(partner) {
+                partners.push(*partner);
+            }
+        }
+        partners
     }
 
     fn check_member(
@@ -406,7 +457,7 @@ impl Judging<'_> {
         let node = &self.nodes[member];
         let leaves = |at: usize| self.groups[at].leaves_at;
         let covers = |height: &u64| node.heights.contains_key(height);
-        for other in (0..self.groups.len()).filter(|other| *other != group && node.unsure) {
+        for other in (0..self.groups.len()).filter(|other| *other != group) {
             let parts = [group, other].into_iter().filter_map(leaves);
             if parts.into_iter().any(|height| covers(&height)) {
                 continue;
@@ -453,6 +504,11 @@ impl Judging<'_> {
         partners.truncate(1);
         if self.nodes[node].unsure {
             partners = self.partners_for(group, node);
+        }
+        for partner in self.partners_in_part(&self.groups[group].members, node) {
+            if partner != node && !partners.contains(&partner) {
+                partners.push(partner);
+            }
         }
         let mut first: Option<Finding> = None;
         for partner in partners {
@@ -730,6 +786,53 @@ mod tests {
             rules: Some(Digest([rules; 32])),
             keys: Vec::new(),
             profile: profile.to_owned(),
+        }
+    }
+
+    /// A block of a host, with its end or without.
+    fn block(height: u64, operation: u64, ends: bool) -> String {
+        let mut lines = vec![
+            format!(r#"{{"type":"begin-block","height":{height},"time":"42.0","input":"0a"}}"#),
+            r#"{"type":"op-write","op":0,"store":"bank","key":"00","value":"aa"}"#.to_owned(),
+        ];
+        if ends {
+            lines.push(format!(
+                r#"{{"type":"op-write","op":1,"store":"bank","key":"01","value":"{operation:02x}"}}"#
+            ));
+            lines.push(format!(
+                r#"{{"type":"end-block","height":{height},"appHash":"AA"}}"#
+            ));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// C has the beginning of the block alone, so it agrees with both. D lacks the end, and not
+    /// the operation that differs.
+    #[test]
+    fn who_differs_where_a_block_is_not_whole_is_in_no_group_with_the_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = ["c", "a", "d"].map(|name| folder.path().join(name));
+        let whole = block(7, 1, true);
+        let cut =
+            block(8, 2, true).replace(r#"{"type":"end-block","height":8,"appHash":"AA"}"#, "");
+        let slogs = [
+            whole.clone() + &block(8, 1, false),
+            whole.clone() + &block(8, 1, true),
+            whole + cut.trim_end() + "\n",
+        ];
+        for (path, slog) in paths.iter().zip(slogs) {
+            std::fs::write(path, slog).expect("a slog");
+        }
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let sources = order.map(|at| paths[at].clone());
+            let answer = compare(&sources, Some("host")).expect("an answer");
+            assert_eq!(answer.exit, 1, "{}", answer.summary);
+            let group_of = |node: usize| {
+                let at = order.iter().position(|own| *own == node).expect("a node");
+                let mut groups = answer.groups.iter();
+                groups.position(|group| group.members.contains(&at))
+            };
+            assert_ne!(group_of(1), group_of(2), "{}", answer.summary);
         }
     }
 
