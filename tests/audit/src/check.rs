@@ -304,14 +304,20 @@ fn judge(case: &Case, truth: &Truth, tapes: [&Tape; 2], said: &Said) -> Verdict 
             );
             Class::Otherwise
         }
-        (1, Some(height)) if height != parting && whole && !is_replay => {
+        (1, Some(height)) if height > parting && said.words.contains("the cause lies before") => {
+            Class::Later
+        }
+        // Where they first did something else, the outcome may still have been the same.
+        (1, Some(height))
+            if !(truth.courses == Some(height) || height == parting) && whole && !is_replay =>
+        {
             find(
                 Wrong::AnotherPlace,
                 &format!(" (height {height}, not {parting})"),
             );
             Class::Otherwise
         }
-        (1, Some(height)) if height != parting && !is_replay => Class::Later,
+        (1, Some(height)) if height > parting && !is_replay => Class::Later,
         (1, _) if said.verdict == "evidence insufficient" => Class::Located,
         (1, _) if verdicts.contains(&said.verdict) => Class::Right,
         (1, _) => Class::Otherwise,

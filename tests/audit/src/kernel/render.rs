@@ -30,9 +30,10 @@ impl Clock {
         }
     }
 
-    /// Another process starts.
+    /// Another process starts, after the one before ended.
     pub fn restarts(&mut self) {
         self.monotime = 1000 + self.random.below(1_000_000);
+        self.time += 100_000 + self.monotime;
         self.absent = (0..super::VATS)
             .filter(|_| self.random.percent(50))
             .collect();
