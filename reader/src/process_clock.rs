@@ -2,6 +2,8 @@
 //! and never goes back; `time` is the wall clock. Their difference is the moment at which the
 //! process began.
 
+use std::collections::VecDeque;
+
 use haltbox_model::json;
 
 /// How far the beginnings of one process may differ, in nanoseconds: the wall clock is coarse, and
@@ -10,32 +12,83 @@ const SAME_PROCESS: u64 = 20_000_000;
 
 /// Finds parts of a text that stand behind later parts of the same process: rotated files that were
 /// put together in another order, or a part that was sent again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessClock {
-    /// The beginning of the process and the clock, of the last entry that was asked about.
-    last: Option<(u64, u64)>,
+    /// The newest entry that was asked about, of each of the last processes.
+    newest: VecDeque<Moment>,
+    /// The end of the last line, which holds its times.
+    end: Vec<u8>,
+}
+
+/// Number of processes that are remembered.
+const PROCESSES: usize = 64;
+
+/// Bytes of a line's end that hold `time` and `monotime`, as hosts write them.
+const END: usize = 96;
+
+/// When an entry was written, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    /// The wall clock when the process began.
+    began: u64,
+    /// The process's clock.
+    clock: u64,
+}
+
+impl Moment {
+    fn of(clock: u64, time: &[u8]) -> Option<Moment> {
+        let began = read(time)?.checked_sub(clock)?;
+        Some(Moment { began, clock })
+    }
+
+    fn of_line(line: &[u8]) -> Option<Moment> {
+        Moment::of(clock(line)?, json::find(line, b"time")?)
+    }
+
+    /// By the end of a line.
+    fn of_end(end: &[u8]) -> Option<Moment> {
+        let at = memchr::memmem::rfind(end, b"\"time\":")?;
+        let (_, time) = end.split_at_checked(at + b"\"time\":".len())?;
+        let length = time
+            .iter()
+            .position(|byte| !(byte.is_ascii_digit() || *byte == b'.'))?;
+        Moment::of(closing_clock(end)?, time.get(..length)?)
+    }
+
+    fn is_before(self, other: Moment) -> bool {
+        self.began.abs_diff(other.began) < SAME_PROCESS && self.clock < other.clock
+    }
 }
 
 impl ProcessClock {
-    /// Whether an entry is older than the last one that was asked about, and of the same process.
+    /// Whether an entry is older than the line before, or than one that was asked about, and of the
+    /// same process.
     pub(crate) fn goes_back(&mut self, line: &[u8]) -> bool {
-        let Some(now) = clock(line) else {
+        let Some(now) = Moment::of_line(line) else {
             return false;
         };
-        let Some(began) = json::find(line, b"time")
-            .and_then(read)
-            .and_then(|time| time.checked_sub(now))
-        else {
-            return false;
-        };
-        let before = self.last.replace((began, now));
-        before.is_some_and(|(own, before)| own.abs_diff(began) < SAME_PROCESS && now < before)
+        let last = Moment::of_end(&self.end);
+        let mut before = self.newest.iter().copied().chain(last);
+        if before.any(|before| now.is_before(before)) {
+            return true;
+        }
+        self.newest.retain(|before| !before.is_before(now));
+        self.newest.truncate(PROCESSES - 1);
+        self.newest.push_front(now);
+        false
+    }
+
+    /// Passes a line.
+    pub(crate) fn passes(&mut self, line: &[u8]) {
+        self.end.clear();
+        let end = line.get(line.len().saturating_sub(END)..);
+        self.end.extend_from_slice(end.unwrap_or_default());
     }
 }
 
 /// A line's clock, in nanoseconds.
 pub(crate) fn clock(line: &[u8]) -> Option<u64> {
-    read(closing_clock(line).or_else(|| json::find(line, b"monotime"))?)
+    closing_clock(line).or_else(|| read(json::find(line, b"monotime")?))
 }
 
 fn read(seconds: &[u8]) -> Option<u64> {
@@ -77,7 +130,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// The clock, if it is the last member of a line or the one before, as hosts write it.
-fn closing_clock(line: &[u8]) -> Option<&[u8]> {
+fn closing_clock(line: &[u8]) -> Option<u64> {
     let mut text = line.strip_suffix(b"}")?;
     for _ in 0..2 {
         let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
@@ -85,7 +138,7 @@ fn closing_clock(line: &[u8]) -> Option<&[u8]> {
         let (before, number) = text.split_at_checked(colon + 1)?;
         let name = before.strip_suffix(b"\":")?;
         if name.ends_with(b"\"monotime") {
-            return Some(number);
+            return read(number);
         }
         text = text.get(..name.iter().rposition(|byte| *byte == b',')?)?;
     }
@@ -109,8 +162,11 @@ mod tests {
         assert!(goes_back(1000.0, 6.125), "earlier");
         assert!(!goes_back(1020.0, 0.125), "of the next process");
         assert!(!goes_back(1020.002, 0.25));
-        assert!(!goes_back(1000.0, 7.5), "of the process before");
+        assert!(!goes_back(1000.0, 7.5), "of the process before, and later");
+        assert!(goes_back(1020.0, 0.1875), "behind another process");
         assert!(!process_clock.goes_back(b"{\"type\":\"x\",\"monotime\":0.5}"));
+        process_clock.passes(entry(1000.0, 9.25).as_bytes());
+        assert!(process_clock.goes_back(entry(1000.0, 9.0).as_bytes()));
         assert!(!process_clock.goes_back(b"{\"type\":\"x\"}"));
     }
 }

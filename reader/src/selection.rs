@@ -158,14 +158,13 @@ impl<'a> Selector<'a> {
         self.pass(line, place, wanted)
     }
 
-    /// The origin of a line: whether this part of a text stood there before. A line of another
-    /// block counts too, because its place here is the wrong one.
+    /// The origin of a line: whether this part of a text stood there before.
     fn origin(&mut self, line: &Line<'_>) -> Origin {
         let is_text = line.origin == Origin::Text && line.stream == Stream::Slog;
         let Some(rules) = self.profile.slog.as_ref().filter(|_| is_text && line.whole) else {
             return line.origin;
         };
-        let is_resent = self.resent_lines.is_resent(line.bytes, true);
+        let is_resent = self.resent_lines.is_resent(line.bytes);
         let events = rules.read(line.bytes).events();
         // A node may really begin a block again.
         match self.resent_lines.note_begin(is_resent, events) || !is_resent {

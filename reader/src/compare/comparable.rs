@@ -68,8 +68,12 @@ fn by_digests(a: &Recording, b: &Recording, comparison: &Comparison) -> Option<I
         let sides = (prints[0] && is[1]) || (prints[1] && is[0]);
         sides.then(|| if is[0] { Side::A } else { Side::B })
     };
-    let rewritten = [one, other].map(|side| side.summary.rewritten);
-    if let Some(side) = beside(rewritten).filter(|_| comparison.parting.is_some()) {
+    // Heights that were written otherwise are found by value alone, and digests allow no such
+    // reading.
+    let parted = comparison.parting.is_some();
+    let rewritten =
+        [one, other].map(|side| side.summary.rewritten && (parted || side.summary.unread));
+    if let Some(side) = beside(rewritten) {
         return Some(Incomparable::Rewritten(side));
     }
     if let Some(side) = beside([one, other].map(|side| side.summary.wrapped > 0)) {

@@ -211,9 +211,10 @@ impl<'a> Cutter<'a> {
         let text = if self.by_value { read } else { line.bytes };
         if line.origin != Origin::Recorded {
             self.check_clock(text, typed.role, &events, sink);
+            self.process_clock.passes(text);
         }
-        let is_resent = (local || !self.is_placed(line, typed.role))
-            && self.is_resent(text, typed.role, &events);
+        let is_resent =
+            (local || !self.is_placed(line, typed.role)) && self.is_resent(text, &events);
         if local && is_resent {
             return true;
         }
@@ -401,8 +402,8 @@ impl<'a> Cutter<'a> {
 
     /// Whether a line repeats an earlier part of the source. A repeated begin entry or process
     /// start does not count: the node may really execute the height again.
-    fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
-        let is_resent = self.resent_lines.is_resent(text, role.is_from_outside());
+    fn is_resent(&mut self, text: &[u8], events: &[Event]) -> bool {
+        let is_resent = self.resent_lines.is_resent(text);
         let begins = self
             .resent_lines
             .note_begin(is_resent, events.iter().cloned());
@@ -451,7 +452,6 @@ impl<'a> Cutter<'a> {
     /// Marks the open block as disordered: its entries are not in the order in which the kernel
     /// wrote them. Units behind the last sound one are not compared.
     fn broken(&mut self, fault: Fault, sink: &mut dyn TraceSink) {
-        self.resent_lines.lose_height();
         let text = match self.height {
             Some(height) => format!("height {height}: {}", fault.why),
             None => fault.why.clone(),
