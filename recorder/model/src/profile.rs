@@ -170,7 +170,7 @@ impl Profile {
         if let Some(rules) = &node {
             rules
                 .check()
-                .map_err(|problem| Fault::new("node", problem))?;
+                .map_err(|error| Fault::new("node", error.to_string()))?;
         }
         let slog = file.slog.map(SlogRules::new).transpose()?;
         Ok(Profile {

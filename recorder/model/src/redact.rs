@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use thiserror::Error;
 
 use crate::canonical::{DEEPEST, Step};
 use crate::entry_type::TypeKey;
@@ -89,7 +90,7 @@ impl RedactRules {
         }
         for (n, replace) in section.replace.iter().enumerate() {
             let fault = |problem| Fault::new(format!("slog.redact.replace[{n}]"), problem);
-            let rule = replace.rule().map_err(fault)?;
+            let rule = replace.rule().map_err(|error| fault(error.to_string()))?;
             names.extend(replace.steps().map(bytes));
             for name in &replace.members {
                 if members.insert(bytes(name), rule.clone()).is_some() {
@@ -110,15 +111,19 @@ impl RedactRules {
     }
 }
 
+/// A path of `plain` without steps, or with too many.
+#[derive(Debug, Error)]
+#[error("expected 1 to {DEEPEST} steps in each path of `plain`, found {steps}")]
+struct BadPath {
+    steps: usize,
+}
+
 impl ReplaceSection {
-    fn rule(&self) -> Result<Rule, String> {
+    fn rule(&self) -> Result<Rule, BadPath> {
         let mut inside = Vec::new();
         for path in &self.plain {
             if path.is_empty() || path.len() > DEEPEST {
-                let steps = path.len();
-                return Err(format!(
-                    "expected 1 to {DEEPEST} steps in each path of `plain`, found {steps}"
-                ));
+                return Err(BadPath { steps: path.len() });
             }
             insert(&mut inside, path);
         }
@@ -156,12 +161,19 @@ fn insert(rules: &mut Vec<(Step, Rule)>, path: &[Step]) {
 #[serde(try_from = "String")]
 struct Reference(Vec<String>);
 
-impl TryFrom<String> for Reference {
-    type Error = String;
+/// A text that is no form of a name.
+#[derive(Debug, Error)]
+#[error("expected a letter, then text and one # for each number in it, found {0:?}")]
+struct BadReference(String);
 
-    fn try_from(text: String) -> Result<Reference, String> {
+impl TryFrom<String> for Reference {
+    type Error = BadReference;
+
+    fn try_from(text: String) -> Result<Reference, BadReference> {
         let parts: Vec<String> = text.split('#').map(str::to_owned).collect();
-        let (first, behind) = parts.split_first().ok_or("expected text")?;
+        let Some((first, behind)) = parts.split_first() else {
+            return Err(BadReference(text));
+        };
         let sound = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
         let letter = first.starts_with(|c: char| c.is_ascii_alphabetic());
         let digit = |part: &String| part.starts_with(|c: char| c.is_ascii_digit());
@@ -170,9 +182,7 @@ impl TryFrom<String> for Reference {
         if letter && !behind.is_empty() && apart && text.chars().all(sound) {
             return Ok(Reference(parts));
         }
-        Err(format!(
-            "expected a letter, then text and one # for each number in it, found {text:?}"
-        ))
+        Err(BadReference(text))
     }
 }
 

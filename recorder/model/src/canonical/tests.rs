@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::profile::Profile;
+use crate::profile::{Profile, ProfileError};
 use crate::recordings::{damaged, each_line, samples, seeded};
 
 const AGORIC: &str = include_str!("../../profiles/agoric.json");
@@ -23,11 +23,11 @@ fn cut(rules: &CanonicalRules, line: &str) -> Option<String> {
 }
 
 /// Rules made from the `canonical` section given.
-fn rules(section: &str) -> Result<CanonicalRules, String> {
+fn rules(section: &str) -> Result<CanonicalRules, ProfileError> {
     let profile = format!(
         r#"{{"profile":1,"name":"x","slog":{{"type":"type","events":{{}},"canonical":{section}}}}}"#
     );
-    let profile = Profile::parse(profile.as_bytes(), "x.json").map_err(|e| e.to_string())?;
+    let profile = Profile::parse(profile.as_bytes(), "x.json")?;
     Ok(profile.slog.unwrap().canonical().clone())
 }
 
@@ -260,7 +260,7 @@ fn sections_that_make_no_sense_are_refused() {
         (r#"{"types":["a"],"note":"x"}"#, "unknown field `note`"),
         (too_deep, "at most 8 steps in `at`, found 9"),
     ] {
-        let error = rules(section).unwrap_err();
+        let error = rules(section).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -1,9 +1,11 @@
 //! Checks of a profile's `node` section beyond its types.
 
+use thiserror::Error;
+
 use super::breaks::{BannerRule, BreakRule};
-use super::hash_pattern::Pattern;
+use super::hash_pattern::{Pattern, PatternError};
 use super::notice::Notice;
-use super::value_template::FieldRule;
+use super::value_template::{FieldRule, Form, FormError};
 use super::{FailureRule, Keys, Meaning, MismatchRule, NodeRules, NodeSection, RefusalRule, Rule};
 
 /// Shorter texts would match most lines.
@@ -12,10 +14,35 @@ pub(super) const MAX_TEXT: usize = 200;
 /// Most items of one list in a profile.
 const MAX_RULES: usize = 64;
 
+/// What the types of the section allow and a recorder cannot use. `path` is the key at
+/// fault, such as `node.rules[2].texts[0]`.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum CheckError {
+    #[error("node: cannot compile the texts into one search; use fewer texts")]
+    Search,
+    #[error("{path}: expected 1 to {MAX_RULES} items, found {found}")]
+    Count { path: String, found: usize },
+    #[error("{path}: expected a text without =, found {message:?}")]
+    EqualsSign { path: String, message: String },
+    #[error(
+        "{path}: expected {MIN_TEXT} to {MAX_TEXT} characters without spaces at the ends, \
+         found {text:?} ({} characters)",
+        text.len()
+    )]
+    Length { path: String, text: String },
+    #[error("{path}: expected printable characters without \" \\ < > &, found {text:?}")]
+    Characters { path: String, text: String },
+    #[error("{path}: expected a name of 1 to 64 letters, digits or _ - . /, found {name:?}")]
+    Name { path: String, name: String },
+    #[error("{path}: {what}")]
+    Form { path: String, what: FormError },
+    #[error("{path}.pattern: {what}")]
+    Pattern { path: String, what: PatternError },
+}
+
 impl NodeRules {
-    /// Checks what the types cannot. The error begins with the key at fault, such as
-    /// `node.rules[2].texts[0]`.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Checks what the types cannot.
+    pub(crate) fn check(&self) -> Result<(), CheckError> {
         let NodeSection {
             loggers,
             own_modules,
@@ -68,13 +95,13 @@ impl NodeRules {
         }
         match self.gate {
             Some(_) => Ok(()),
-            None => Err("node: cannot compile the texts into one search; use fewer texts".into()),
+            None => Err(CheckError::Search),
         }
     }
 }
 
 impl Rule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         count(&format!("{path}.texts"), self.texts.len())?;
         count(&format!("{path}.events"), self.events.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
@@ -88,9 +115,12 @@ impl Rule {
 }
 
 impl MismatchRule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         let pattern = Pattern::new(&self.pattern, &self.fields);
-        let pattern = pattern.map_err(|what| format!("{path}.pattern: {what}"))?;
+        let pattern = pattern.map_err(|what| CheckError::Pattern {
+            path: path.to_owned(),
+            what,
+        })?;
         text(&format!("{path}.pattern"), pattern.lead().trim_end())?;
         count(&format!("{path}.fields"), self.fields.len())?;
         names(&format!("{path}.fields"), &self.fields)?;
@@ -106,7 +136,7 @@ impl MismatchRule {
 }
 
 impl FailureRule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         count(&format!("{path}.texts"), self.texts.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
         names(&format!("{path}.in"), &self.inside)
@@ -114,7 +144,7 @@ impl FailureRule {
 }
 
 impl RefusalRule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         count(&format!("{path}.texts"), self.texts.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
         names(&format!("{path}.in"), &self.inside)?;
@@ -126,7 +156,7 @@ impl RefusalRule {
 }
 
 impl BreakRule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         count(&format!("{path}.texts"), self.texts.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
         let height = self.height.iter().map(|height| ("height", &height.field));
@@ -145,23 +175,23 @@ impl BreakRule {
 }
 
 impl BannerRule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         messages(&format!("{path}.text"), std::slice::from_ref(&self.text))?;
-        self.block.check(&format!("{path}.block"))?;
+        check_form(&format!("{path}.block"), &self.block)?;
         text(&format!("{path}.why"), &self.why)
     }
 }
 
 impl FieldRule {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         key_name(path, &self.key)?;
         let form = self.form.as_ref();
-        form.map_or(Ok(()), |form| form.check(path))
+        form.map_or(Ok(()), |form| check_form(path, form))
     }
 }
 
 impl Meaning {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         count(&format!("{path}.texts"), self.texts.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
         text(&format!("{path}.why"), &self.why)
@@ -169,7 +199,7 @@ impl Meaning {
 }
 
 impl Notice {
-    fn check(&self, path: &str) -> Result<(), String> {
+    fn check(&self, path: &str) -> Result<(), CheckError> {
         count(&format!("{path}.texts"), self.texts.len())?;
         messages(&format!("{path}.texts"), &self.texts)?;
         names(&format!("{path}.modules"), &self.modules)?;
@@ -177,31 +207,37 @@ impl Notice {
     }
 }
 
-fn at_most(path: &str, found: usize) -> Result<(), String> {
+fn check_form(path: &str, form: &Form) -> Result<(), CheckError> {
+    let path = path.to_owned();
+    let checked = form.check();
+    checked.map_err(|what| CheckError::Form { path, what })
+}
+
+fn at_most(path: &str, found: usize) -> Result<(), CheckError> {
     match found {
         0 => Ok(()),
         _ => count(path, found),
     }
 }
 
-fn count(path: &str, found: usize) -> Result<(), String> {
+fn count(path: &str, found: usize) -> Result<(), CheckError> {
     match found {
         1..=MAX_RULES => Ok(()),
-        _ => Err(format!(
-            "{path}: expected 1 to {MAX_RULES} items, found {found}"
-        )),
+        _ => Err(CheckError::Count {
+            path: path.to_owned(),
+            found,
+        }),
     }
 }
 
 /// Checks messages. In a plain line a message ends at the first `key=`.
-fn messages(path: &str, messages: &[String]) -> Result<(), String> {
+fn messages(path: &str, messages: &[String]) -> Result<(), CheckError> {
     for (i, message) in messages.iter().enumerate() {
         let path = format!("{path}[{i}]");
         text(&path, message)?;
         if message.contains('=') {
-            return Err(format!(
-                "{path}: expected a text without =, found {message:?}"
-            ));
+            let message = message.clone();
+            return Err(CheckError::EqualsSign { path, message });
         }
     }
     Ok(())
@@ -209,37 +245,37 @@ fn messages(path: &str, messages: &[String]) -> Result<(), String> {
 
 /// Checks a text, which must look the same after a collector put the line into JSON. The
 /// JSON parser restores characters that are not ASCII.
-fn text(path: &str, text: &str) -> Result<(), String> {
+fn text(path: &str, text: &str) -> Result<(), CheckError> {
+    let at_fault = || (path.to_owned(), text.to_owned());
     let plain = |c: char| match c.is_ascii() {
         true => (' '..='~').contains(&c) && !"\"\\<>&".contains(c),
         false => !c.is_control() && !c.is_whitespace(),
     };
     if !(MIN_TEXT..=MAX_TEXT).contains(&text.len()) || text.trim() != text {
-        return Err(format!(
-            "{path}: expected {MIN_TEXT} to {MAX_TEXT} characters without spaces at the ends, \
-             found {text:?} ({} characters)",
-            text.len()
-        ));
+        let (path, text) = at_fault();
+        return Err(CheckError::Length { path, text });
     }
     match text.chars().all(plain) {
         true => Ok(()),
-        false => Err(format!(
-            "{path}: expected printable characters without \" \\ < > &, found {text:?}"
-        )),
+        false => {
+            let (path, text) = at_fault();
+            Err(CheckError::Characters { path, text })
+        }
     }
 }
 
-fn names(path: &str, names: &[String]) -> Result<(), String> {
+fn names(path: &str, names: &[String]) -> Result<(), CheckError> {
     let mut each = names.iter().enumerate();
     each.try_for_each(|(i, name)| key_name(&format!("{path}[{i}]"), name))
 }
 
-fn key_name(path: &str, name: &str) -> Result<(), String> {
+fn key_name(path: &str, name: &str) -> Result<(), CheckError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
     match (1..=64).contains(&name.len()) && name.bytes().all(plain) {
         true => Ok(()),
-        false => Err(format!(
-            "{path}: expected a name of 1 to 64 letters, digits or _ - . /, found {name:?}"
-        )),
+        false => Err(CheckError::Name {
+            path: path.to_owned(),
+            name: name.to_owned(),
+        }),
     }
 }

@@ -2,6 +2,7 @@
 
 use haltbox_format::AppHash;
 use memchr::memmem;
+use thiserror::Error;
 
 use crate::log_line::{End, whole_hash};
 
@@ -35,35 +36,46 @@ pub(super) struct Found<'a> {
     pub(super) network: AppHash,
 }
 
+/// What is wrong with a pattern's text, or with the fields that go with it.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum PatternError {
+    #[error("expected text before the first {{}}, found {text:?}")]
+    Lead { text: String },
+    #[error(
+        "expected {{local}} and {{network}} once each and {{field}} at most once, \
+         found {text:?}"
+    )]
+    Times { text: String },
+    #[error("expected exactly 1 name in `fields`, as the pattern has no {{field}}, found {0}")]
+    Fields(usize),
+    #[error("expected text between two {{}}, found {text:?}")]
+    Apart { text: String },
+    #[error("expected field, local or network, found {{{name}}}")]
+    Placeholder { name: String },
+    #[error("expected }} after {{, found {text:?}")]
+    Unclosed { text: String },
+}
+
 impl Pattern {
-    /// Compiles a pattern; the error says what is wrong with `text` or `fields`.
-    pub(super) fn new(text: &str, fields: &[String]) -> Result<Pattern, String> {
+    /// Compiles a pattern.
+    pub(super) fn new(text: &str, fields: &[String]) -> Result<Pattern, PatternError> {
+        let owned = || text.to_owned();
         let mut parts = split(text)?;
         let lead_text = match parts.first() {
             Some(Part::Literal(lead)) => lead.clone(),
-            _ => {
-                return Err(format!(
-                    "expected text before the first {{}}, found {text:?}"
-                ));
-            }
+            _ => return Err(PatternError::Lead { text: owned() }),
         };
         parts.remove(0);
         let times = |part: &Part| parts.iter().filter(|other| *other == part).count();
         if times(&Part::Local) != 1 || times(&Part::Network) != 1 || times(&Part::Field) > 1 {
-            return Err(format!(
-                "expected {{local}} and {{network}} once each and {{field}} at most once, \
-                 found {text:?}"
-            ));
+            return Err(PatternError::Times { text: owned() });
         }
         if times(&Part::Field) == 0 && fields.len() != 1 {
-            return Err(format!(
-                "expected exactly 1 name in `fields`, as the pattern has no {{field}}, found {}",
-                fields.len()
-            ));
+            return Err(PatternError::Fields(fields.len()));
         }
         let is_placed = |pair: &[Part]| pair.iter().any(|p| matches!(p, Part::Literal(_)));
         if !parts.windows(2).all(is_placed) {
-            return Err(format!("expected text between two {{}}, found {text:?}"));
+            return Err(PatternError::Apart { text: owned() });
         }
         Ok(Pattern {
             lead: memmem::Finder::new(&lead_text).into_owned(),
@@ -128,7 +140,7 @@ impl Pattern {
     }
 }
 
-fn split(text: &str) -> Result<Vec<Part>, String> {
+fn split(text: &str) -> Result<Vec<Part>, PatternError> {
     let mut parts = Vec::new();
     for (i, piece) in text.split('{').enumerate() {
         let literal = match (i, piece.split_once('}')) {
@@ -139,14 +151,16 @@ fn split(text: &str) -> Result<Vec<Part>, String> {
                     "local" => Part::Local,
                     "network" => Part::Network,
                     _ => {
-                        return Err(format!(
-                            "expected field, local or network, found {{{name}}}"
-                        ));
+                        let name = name.to_owned();
+                        return Err(PatternError::Placeholder { name });
                     }
                 });
                 literal
             }
-            (_, None) => return Err(format!("expected }} after {{, found {text:?}")),
+            (_, None) => {
+                let text = text.to_owned();
+                return Err(PatternError::Unclosed { text });
+            }
         };
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));

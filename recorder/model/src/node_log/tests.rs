@@ -558,7 +558,7 @@ fn check_names_the_key_at_fault() {
         ),
     ];
     for (node, expected) in cases {
-        let error = rules(&node).check().unwrap_err();
+        let error = rules(&node).check().unwrap_err().to_string();
         assert!(error.starts_with(expected), "{node}\n  {error}");
     }
 }

@@ -6,6 +6,7 @@ use haltbox_format::AppHash;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use thiserror::Error;
 
 use crate::log_line::{End, Entry, whole_hash};
 
@@ -40,6 +41,14 @@ pub(super) struct Values {
     pub(super) hash: Option<AppHash>,
 }
 
+/// What is wrong with a form's text.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("{expected}, found {text:?}")]
+pub(crate) struct FormError {
+    expected: &'static str,
+    text: String,
+}
+
 impl From<String> for Form {
     fn from(text: String) -> Form {
         let parts = split(&text).ok();
@@ -48,11 +57,9 @@ impl From<String> for Form {
 }
 
 impl Form {
-    /// Checks the text; the error says what is wrong with it.
-    pub(super) fn check(&self, path: &str) -> Result<(), String> {
-        split(&self.text)
-            .map(drop)
-            .map_err(|what| format!("{path}: {what}"))
+    /// Checks the text.
+    pub(super) fn check(&self) -> Result<(), FormError> {
+        split(&self.text).map(drop)
     }
 
     /// Reads `text`, which must have this form from start to end; `end` is what follows
@@ -109,8 +116,11 @@ fn hash(text: &[u8], end: End) -> Option<AppHash> {
     whole_hash(hex, end).filter(|hash| !hash.as_bytes().is_empty())
 }
 
-fn split(text: &str) -> Result<Vec<Part>, String> {
-    let wrong = |what: &str| Err(format!("{what}, found {text:?}"));
+fn split(text: &str) -> Result<Vec<Part>, FormError> {
+    let wrong = |expected| {
+        let text = text.to_owned();
+        Err(FormError { expected, text })
+    };
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((literal, behind)) = rest.split_once('{') {
