@@ -4,6 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use crate::name_error::start_of;
 
 /// An AppHash: opaque bytes chosen by the application, 0 to 64 of them.
 ///
@@ -62,7 +65,7 @@ impl fmt::Debug for AppHash {
 }
 
 impl FromStr for AppHash {
-    type Err = String;
+    type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         AppHash::from_hex(text.as_bytes())
@@ -98,7 +101,7 @@ impl fmt::Debug for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = String;
+    type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Digest::from_hex(text.as_bytes()).ok_or_else(|| not_hex(text, "64 digits"))
@@ -123,7 +126,7 @@ impl fmt::Debug for RingId {
 }
 
 impl FromStr for RingId {
-    type Err = String;
+    type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut raw = [0; 16];
@@ -133,11 +136,18 @@ impl FromStr for RingId {
     }
 }
 
-fn not_hex(text: &str, expected: &str) -> String {
-    format!(
-        "expected {expected} in hex, found {:?}",
-        text.chars().take(80).collect::<String>()
-    )
+/// A text that is not the hex of an AppHash, a digest or a ring's id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected {expected} in hex, found {found:?}")]
+pub struct HexError {
+    expected: &'static str,
+    /// The start of the text.
+    found: String,
+}
+
+fn not_hex(text: &str, expected: &'static str) -> HexError {
+    let found = start_of(text);
+    HexError { expected, found }
 }
 
 pub(crate) fn decode_hex(hex: &[u8], out: &mut [u8]) -> Option<usize> {

@@ -93,7 +93,7 @@ pub mod ring;
 pub mod simulated;
 mod stream;
 
-pub use app_hash::{AppHash, Digest, RingId};
+pub use app_hash::{AppHash, Digest, HexError, RingId};
 pub use archive_name::ArchiveName;
 pub use box_name::{BlockHash, BoxName};
 pub use name_error::NameError;
