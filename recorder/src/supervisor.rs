@@ -27,6 +27,7 @@ use haltbox_format::blackbox::ALERT_FILE;
 use haltbox_format::mark::Attempt;
 use haltbox_model::lifecycle::{Finding, Lifecycle};
 use haltbox_model::{Event, ShowPath};
+use thiserror::Error;
 
 use crate::after_freeze::{self, AfterFreeze};
 use crate::archive::{Archiving, Plan};
@@ -99,12 +100,17 @@ impl From<FreezeError> for NotFrozen {
     }
 }
 
+/// Why there is no box, and whether it is tried again, in words for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NoBox(pub String);
+
 /// The answer to the one who asked for a box.
 pub struct Answer<A> {
     /// Who asked. `None` if nobody did.
     pub asked_by: Option<A>,
     /// The halt message of the box, or the reason why there is none.
-    pub told: Result<String, String>,
+    pub told: Result<String, NoBox>,
     /// Path of the box.
     pub path: Option<PathBuf>,
 }
@@ -371,12 +377,12 @@ impl<A> Supervisor<A> {
                 written = Some((frozen, unasked));
                 Ok(message)
             }
-            Err(NotFrozen { why, may_pass }) => {
-                Err(match may_pass && wanted.unasked && !done.of_former_ring {
+            Err(NotFrozen { why, may_pass }) => Err(NoBox(
+                match may_pass && wanted.unasked && !done.of_former_ring {
                     true => format!("{why}; {}", self.queue.postpone(wanted).words()),
                     false => why,
-                })
-            }
+                },
+            )),
         };
         match &told {
             Ok(message) => self.voice.tell(message),

@@ -1,7 +1,8 @@
 //! Arguments of the commands: chains with their nodes, and the dependency set.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use haltbox_daemon::rpc::{Endpoint, EndpointError};
@@ -9,7 +10,7 @@ use haltbox_model::ShowPath;
 use thiserror::Error;
 
 use crate::chain::Node;
-use crate::dependency_set::DependencySet;
+use crate::dependency_set::{BadSet, DependencySet};
 use crate::message::{BadChainId, ChainId};
 
 /// Largest file of a dependency set, in bytes.
@@ -56,33 +57,60 @@ impl FromStr for Nodes {
     }
 }
 
+/// The file of a dependency set cannot be read.
+#[derive(Debug, Error)]
+#[error("{}: {error}", file.shown())]
+pub(crate) struct SetFileError {
+    file: PathBuf,
+    error: Unreadable,
+}
+
+/// What is wrong with the file.
+#[derive(Debug, Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("found {length} bytes, expected a dependency set of at most {LARGEST} bytes")]
+    TooLong { length: u64 },
+    #[error(transparent)]
+    Set(#[from] BadSet),
+}
+
 /// Reads the file of a dependency set.
-pub(crate) fn read_set(file: &Path) -> Result<DependencySet, String> {
-    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", file.shown());
-    let length = std::fs::metadata(file)
-        .map_err(|error| cannot(&error))?
-        .len();
+pub(crate) fn read_set(file: &Path) -> Result<DependencySet, SetFileError> {
+    read_file(file).map_err(|error| SetFileError {
+        file: file.to_owned(),
+        error,
+    })
+}
+
+fn read_file(file: &Path) -> Result<DependencySet, Unreadable> {
+    let length = std::fs::metadata(file)?.len();
     if length > LARGEST {
-        let why =
-            format!("found {length} bytes, expected a dependency set of at most {LARGEST} bytes");
-        return Err(cannot(&why));
+        return Err(Unreadable::TooLong { length });
     }
-    let json = std::fs::read(file).map_err(|error| cannot(&error))?;
-    DependencySet::read(&json).map_err(|error| cannot(&error))
+    Ok(DependencySet::read(&std::fs::read(file)?)?)
+}
+
+/// A chain that is not in the dependency set.
+#[derive(Debug, Error)]
+#[error(
+    "--chain {chain} is not in the dependency set: leave it out, or give a --depset \
+     that contains it"
+)]
+pub(crate) struct NotInSet {
+    chain: ChainId,
 }
 
 /// The nodes of each chain. Every chain must be in the set.
 pub(crate) fn by_chain(
     given: &[Nodes],
     set: &DependencySet,
-) -> Result<BTreeMap<ChainId, Vec<Node>>, String> {
+) -> Result<BTreeMap<ChainId, Vec<Node>>, NotInSet> {
     let mut nodes: BTreeMap<ChainId, Vec<Node>> = BTreeMap::new();
     for Nodes { chain, endpoints } in given {
         if set.chain(*chain).is_none() {
-            return Err(format!(
-                "--chain {chain} is not in the dependency set: leave it out, or give a --depset \
-                 that contains it"
-            ));
+            return Err(NotInSet { chain: *chain });
         }
         let of_chain = nodes.entry(*chain).or_default();
         of_chain.extend(endpoints.iter().cloned().map(Node::new));
@@ -92,7 +120,29 @@ pub(crate) fn by_chain(
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
+
+    #[test]
+    fn a_set_that_is_not_read_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("set.json");
+        let missing = read_set(&file).unwrap_err();
+        let kind = std::io::ErrorKind::NotFound;
+        assert!(matches!(&missing.error, Unreadable::Io(error) if error.kind() == kind));
+        std::fs::write(&file, "{").unwrap();
+        let torn = read_set(&file).unwrap_err();
+        assert!(matches!(torn.error, Unreadable::Set(BadSet::Json(_))));
+        File::create(&file).unwrap().set_len(LARGEST + 1).unwrap();
+        let long = read_set(&file).unwrap_err();
+        assert!(matches!(long.error, Unreadable::TooLong { .. }));
+        let said = long.to_string();
+        assert!(
+            said.starts_with(&format!("{}: found", file.display())),
+            "{said}"
+        );
+    }
 
     #[test]
     fn nodes_are_given_by_chain() {

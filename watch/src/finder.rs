@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
+use thiserror::Error;
 
 use crate::access_list::Declared;
 use crate::chain::{Block, Declares, FullHeader, Header, Heads, Node};
@@ -59,12 +60,24 @@ pub enum Sighting {
         /// Its hash.
         hash: B256,
         /// The header, or the reason why no node returned it.
-        told: Result<FullHeader, String>,
+        told: Result<FullHeader, NoHeader>,
     },
     /// No node answers.
     Down(String),
     /// A node answers again.
     Up,
+}
+
+/// Why no node returned a header.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NoHeader {
+    /// No node has the block.
+    #[error("no node has that block")]
+    Nowhere,
+    /// The last node that was asked did not answer.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
 }
 
 /// A block, and the messages that it executes.
@@ -203,7 +216,7 @@ impl Finder {
 
     /// Requests the header of a block, which may have been replaced.
     pub fn header(&self, number: u64, hash: B256) -> Sighting {
-        let mut why = "no node has that block".to_owned();
+        let mut why = NoHeader::Nowhere;
         for node in &self.nodes {
             match node.full_header(hash) {
                 Ok(Some(header)) => {
@@ -211,7 +224,7 @@ impl Finder {
                     return Sighting::Header { number, hash, told };
                 }
                 Ok(None) => {}
-                Err(trouble) => why = trouble.to_string(),
+                Err(trouble) => why = trouble.into(),
             }
         }
         let told = Err(why);

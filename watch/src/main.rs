@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use haltbox_daemon::console;
 use haltbox_model::ShowPath;
@@ -52,20 +53,20 @@ fn main() -> ExitCode {
         Command::Manual { folder } => write_manual(&folder),
     };
     outcome.unwrap_or_else(|error| {
-        console::tell(&format!("haltbox: {error}\n"));
+        console::tell(&format!("haltbox: {error:#}\n"));
         ExitCode::from(2)
     })
 }
 
 /// Writes one page for each command of this program. The page of `haltbox` itself is the
 /// reader's, which knows all commands.
-fn write_manual(folder: &Path) -> Result<ExitCode, String> {
+fn write_manual(folder: &Path) -> anyhow::Result<ExitCode> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();
     for command in program.get_subcommands().filter(|c| !c.is_hide_set()) {
         clap_mangen::Man::new(command.clone())
             .generate_to(folder)
-            .map_err(|error| format!("cannot write into {}: {error}", folder.shown()))?;
+            .with_context(|| format!("cannot write into {}", folder.shown()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ mod resets;
 mod super_roots;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -32,6 +33,7 @@ use haltbox_recorder::box_budget::Budget;
 use haltbox_recorder::clock::now_ms;
 use haltbox_recorder::host::HostError;
 use haltbox_recorder::recorder_dir::RecorderDir;
+use thiserror::Error;
 
 use crate::alert::Alerts;
 use crate::book::{Book, Change, Fault, Standing};
@@ -45,12 +47,12 @@ use crate::message::ChainId;
 use crate::metrics::{Metrics, Shown};
 use crate::opinion::{Asked, Opinions};
 use crate::rpc::Trouble;
-use crate::tape::Tape;
+use crate::tape::{Tape, TapeError};
 use crate::validity::Broken;
 use crate::watched_chain::WatchedChain;
 use finding::FinderThread;
 use forks::Forks;
-use freezing::BoxThread;
+use freezing::{BoxThread, NoBox};
 use headers::Headers;
 use levels::Sources;
 use opinions::SecondOpinions;
@@ -98,7 +100,7 @@ enum Input {
     Frozen {
         chain: ChainId,
         incident: B256,
-        outcome: Result<String, String>,
+        outcome: Result<String, NoBox>,
     },
     /// The levels from a source.
     Levels(usize, Result<Status, Trouble>),
@@ -110,23 +112,41 @@ enum Input {
     Look(ChainId, forks::Look),
 }
 
+/// Reasons why a watcher does not begin, or does not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// A tape cannot be opened.
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {error}")]
+    Thread {
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The recorder of a tape is off.
+    #[error(transparent)]
+    Recorder(#[from] HostError),
+}
+
 /// Watches until `stop` is set.
 ///
 /// # Errors
-/// A sentence: a tape cannot be opened, or its recorder is off.
+/// [`WatchError`].
 pub fn run(
     options: Options,
     alerts: Alerts,
     shown: &Shown,
     stop: &AtomicBool,
-) -> Result<(), String> {
+) -> Result<(), WatchError> {
     let (sender, inputs) = sync_channel(QUEUE);
     let mut watcher = Watcher::start(options, alerts, &sender)?;
     drop(sender);
     watcher.freeze_unfinished();
     let outcome = watcher.listen(&inputs, shown, stop);
     watcher.end();
-    outcome.map_err(|error| error.to_string())
+    Ok(outcome?)
 }
 
 fn note_unwatched(options: &Options, alerts: &mut Alerts) {
@@ -139,8 +159,8 @@ fn note_unwatched(options: &Options, alerts: &mut Alerts) {
     }
 }
 
-fn no_thread(error: std::io::Error) -> String {
-    format!("cannot start a thread: {error}")
+fn no_thread(error: io::Error) -> WatchError {
+    WatchError::Thread { error }
 }
 
 /// A duration in microseconds.
@@ -172,12 +192,11 @@ impl Watcher {
         options: Options,
         mut alerts: Alerts,
         sender: &SyncSender<Input>,
-    ) -> Result<Watcher, String> {
+    ) -> Result<Watcher, WatchError> {
         let mut chains = BTreeMap::new();
         let mut finders = BTreeMap::new();
         for (id, nodes) in &options.chains {
-            let opened = Tape::open(&options.dir.join(id.to_string()), options.size);
-            let opened = opened.map_err(|error| error.to_string())?;
+            let opened = Tape::open(&options.dir.join(id.to_string()), options.size)?;
             let notices = opened.notices.iter().chain(&opened.recalled.missing);
             notices.for_each(|notice| alerts.note(&format!("chain {id}: {notice}")));
             let finder = Finder::new(*id, nodes.clone(), opened.recalled.from());
@@ -598,7 +617,7 @@ impl Watcher {
         &mut self,
         chain: ChainId,
         id: B256,
-        outcome: Result<String, String>,
+        outcome: Result<String, NoBox>,
     ) -> Result<(), HostError> {
         let Some(watched) = self.chains.get_mut(&chain) else {
             return Ok(());

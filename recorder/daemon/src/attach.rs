@@ -21,14 +21,16 @@ use haltbox_format::ring::RingView;
 use haltbox_model::Profile;
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding};
+use thiserror::Error;
 
 use crate::console::{self, say};
-use crate::intake::Place;
+use crate::intake::{OpenError, Place};
 use crate::rpc;
 use crate::service::Service;
 use crate::signals::{self, Signals};
 use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::archive;
+use haltbox_recorder::attached::TakeError;
 use haltbox_recorder::freeze::{FreezeError, Plan, freeze_beside};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::recorder_dir::RecorderDir;
@@ -36,7 +38,7 @@ use haltbox_recorder::signing::Signer;
 use haltbox_recorder::supervisor::{Nobody, Supervisor, Wanted};
 use haltbox_recorder::triggers::Policy;
 use log_and_peers::Beside;
-use watched::Watched;
+use watched::{Unready, Watched};
 
 /// Time between two looks at the marks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -75,27 +77,52 @@ impl Options {
     }
 }
 
+/// Reasons why a recorder cannot attach to a ring, or not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The signals that end it cannot be caught.
+    #[error("cannot catch signals: {error}")]
+    Signals {
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The node's log is a pipe.
+    #[error(
+        "with --attach, --node-log must be a regular file (or use --journal): a full pipe \
+         would block the node between two looks at the ring"
+    )]
+    Pipe,
+    /// The folder beside the ring cannot be taken.
+    #[error(transparent)]
+    Folder(#[from] TakeError),
+    /// The node's log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+}
+
 /// Why a look at the ring failed.
 enum Trouble {
     /// The next look may succeed.
-    Passing(String),
+    Passing(Unready),
     /// No later look can succeed.
-    Lasting(String),
+    Lasting(AttachError),
 }
 
-fn passing(error: impl std::fmt::Display) -> Trouble {
-    Trouble::Passing(error.to_string())
+impl From<Unready> for Trouble {
+    fn from(why: Unready) -> Trouble {
+        Trouble::Passing(why)
+    }
 }
 
 /// Watches a ring until a signal ends it. Waits for a ring that does not exist
 /// yet.
 ///
 /// # Errors
-/// The reason why it cannot begin, or why it cannot go on. The text is for the
-/// operator.
-pub fn attach(options: Options) -> Result<(), String> {
+/// [`AttachError`].
+pub fn attach(options: Options) -> Result<(), AttachError> {
     let signals = Signals::catch(&signals::ENDING);
-    let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
+    let mut signals = signals.map_err(|error| AttachError::Signals { error })?;
     refuse_pipe(options.node_log.as_ref())?;
     let mut watcher = Watcher::new(options);
     let mut service = Service::ready();
@@ -110,17 +137,13 @@ pub fn attach(options: Options) -> Result<(), String> {
 
 /// Refuses a pipe as the node's log. This loop reads it only between its looks
 /// at the ring, and the node would wait for that.
-fn refuse_pipe(log: Option<&Place>) -> Result<(), String> {
+fn refuse_pipe(log: Option<&Place>) -> Result<(), AttachError> {
     use std::os::unix::fs::FileTypeExt;
     let fifo = |path: &Path| std::fs::metadata(path).is_ok_and(|at| at.file_type().is_fifo());
     match log {
         None | Some(Place::Journal(_)) => Ok(()),
         Some(Place::Path(path)) if !fifo(path) => Ok(()),
-        Some(_) => Err(
-            "with --attach, --node-log must be a regular file (or use --journal): a full pipe \
-             would block the node between two looks at the ring"
-                .to_owned(),
-        ),
+        Some(_) => Err(AttachError::Pipe),
     }
 }
 
@@ -159,7 +182,7 @@ impl Watcher {
         }
     }
 
-    fn turn(&mut self) -> Result<(), String> {
+    fn turn(&mut self) -> Result<(), AttachError> {
         self.take_done();
         if let (Some(watched), Some(beside)) = (&self.watched, &mut self.beside) {
             beside.read(&watched.profile, &mut self.supervisor);
@@ -175,11 +198,11 @@ impl Watcher {
         self.looked = Some(Instant::now());
         match self.look() {
             Ok(()) => Ok(()),
-            Err(Trouble::Lasting(text)) => Err(text),
+            Err(Trouble::Lasting(error)) => Err(error),
             // Say it once, although the next look is in a second.
-            Err(Trouble::Passing(text)) => {
+            Err(Trouble::Passing(why)) => {
                 if !std::mem::replace(&mut self.waiting_told, true) {
-                    say(&format!("{text}; retrying every second"));
+                    say(&format!("{why}; retrying every second"));
                 }
                 Ok(())
             }
@@ -199,8 +222,8 @@ impl Watcher {
             return Ok(());
         };
         let supervisor = &mut self.supervisor;
-        let view = RingView::read_marks(&watched.file).map_err(passing)?;
-        let history = History::read(&watched.file, &view).map_err(passing)?;
+        let view = RingView::read_marks(&watched.file).map_err(Unready::Marks)?;
+        let history = History::read(&watched.file, &view).map_err(Unready::History)?;
         let (at, ring) = (history.last.at, watched::id_of(&view));
         supervisor.recorded(at.main);
         beside.of_ring(ring);
@@ -268,9 +291,9 @@ impl Watcher {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.forget_ring();
-                return Err(passing(format!("{} does not exist yet", path.shown())));
+                return Err(Unready::Missing { ring: path }.into());
             }
-            Err(error) => return Err(passing(format!("{}: {error}", path.shown()))),
+            Err(error) => return Err(Unready::Io { ring: path, error }.into()),
         };
         if self
             .watched
@@ -312,7 +335,7 @@ impl Watcher {
 
     /// Writes the boxes that are still wanted, then ends. The node often ends
     /// at the same time, and its last log lines say why.
-    fn finish(mut self) -> Result<(), String> {
+    fn finish(mut self) -> Result<(), AttachError> {
         let begun = Instant::now();
         self.supervisor.hurry();
         loop {

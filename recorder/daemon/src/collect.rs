@@ -21,9 +21,12 @@ use std::collections::BTreeSet;
 
 use haltbox_format::AppHash;
 
+pub use ask::AnswersError;
 use ask::Asker;
 use block::{Asked, HeightAnswers};
-pub use write::{Collected, From, Options, collect};
+pub use entries::NoLines;
+pub use misbehavior::EvidenceError;
+pub use write::{CollectError, Collected, From, Options, collect};
 
 /// Names under which chains of the Cosmos SDK mount their stores.
 pub const STORES: [&str; 44] = [

@@ -1,10 +1,11 @@
 //! What this process prints. Foreign text is made visible first.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use haltbox_model::outside::{self, visible, visible_json};
 use haltbox_recorder::voice::{Speaker, Voice};
+use thiserror::Error;
 
 /// Standard error, as the library's voice.
 struct StandardError;
@@ -35,12 +36,20 @@ pub fn tell(text: &str) {
     let _ = std::io::stderr().lock().write_all(visible(text).as_bytes());
 }
 
+/// Standard output cannot be written.
+#[derive(Debug, Error)]
+#[error("cannot write to standard output: {error}")]
+pub struct PrintError {
+    /// What the system said.
+    pub error: io::Error,
+}
+
 /// Prints an answer on standard output.
 ///
 /// # Errors
-/// Standard output cannot be written. A closed pipe is no error, because its
-/// reader has seen enough.
-pub fn print(text: &str) -> Result<(), String> {
+/// [`PrintError`]. A closed pipe is no error, because its reader has seen
+/// enough.
+pub fn print(text: &str) -> Result<(), PrintError> {
     answer(&visible(text))
 }
 
@@ -48,12 +57,14 @@ pub fn print(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`print()`].
-pub fn print_json(document: &impl serde::Serialize) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(document).map_err(|error| error.to_string())?;
+pub fn print_json(document: &impl serde::Serialize) -> Result<(), PrintError> {
+    let text = serde_json::to_string_pretty(document);
+    let text = text.map_err(|error| PrintError {
+        error: error.into(),
+    })?;
     answer(&format!("{}\n", visible_json(&text)))
 }
 
-fn answer(text: &str) -> Result<(), String> {
-    outside::print(&mut std::io::stdout().lock(), text)
-        .map_err(|error| format!("cannot write to standard output: {error}"))
+fn answer(text: &str) -> Result<(), PrintError> {
+    outside::print(&mut std::io::stdout().lock(), text).map_err(|error| PrintError { error })
 }

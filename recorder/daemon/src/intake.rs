@@ -1,6 +1,7 @@
 //! Turns bytes of one of the [`crate::sources`] into entries of a stream.
 
 pub(crate) mod draining;
+mod open_error;
 pub(crate) mod trouble;
 
 use std::fs::OpenOptions;
@@ -22,12 +23,13 @@ use crate::sources::followed::{self, BlockFolder, Follow, Followed, Step};
 use crate::sources::journald::{self, Journal};
 use crate::sources::lines::LineSplitter;
 use crate::sources::stdin::Stdin;
-use crate::sources::systemd_fifo;
+use crate::sources::systemd_fifo::{self, Passed};
 use crate::sources::wrapped::{Left, Rest, Wrapped};
 use trouble::Trouble;
 
 use haltbox_recorder::source_entry::{Given, OWN_LINE};
 
+pub use open_error::OpenError;
 pub use trouble::News;
 
 /// Most bytes read at once.
@@ -137,25 +139,18 @@ impl Source {
     /// when that session recorded last.
     ///
     /// # Errors
-    /// The source cannot be opened. A path without a file is no error: it is
-    /// followed once it appears. The text is for the operator.
+    /// [`OpenError`]. A path without a file is no error: it is followed once it
+    /// appears.
     pub fn open(
         stream: Stream,
         place: &Place,
         resume: Option<&SourceMark>,
         until_ms: u64,
-    ) -> Result<Source, String> {
+    ) -> Result<Source, OpenError> {
         let begins = match place {
-            Place::Stdin => Begins::new("-".to_owned(), Input::Stdin(Stdin::open()?)),
-            Place::Passed(name) => {
-                let passed = systemd_fifo::find(name.as_deref())?;
-                let cannot = |error| passed.cannot_be_opened(&error);
-                let fifo = Fifo::open(&passed.path()).map_err(cannot)?;
-                Begins::new(passed.shown(), Input::Fifo(fifo))
-            }
-            Place::Wrapped(path) => {
-                Begins::new("-".to_owned(), Input::Wrapped(Wrapped::open(path)?))
-            }
+            Place::Stdin => Begins::new("-".to_owned(), Input::Stdin(open_stdin()?)),
+            Place::Passed(name) => open_passed(systemd_fifo::find(name.as_deref())?)?,
+            Place::Wrapped(path) => open_wrapped(path)?,
             Place::Journal(unit) => {
                 let left = resume.map(|mark| (mark.path.as_str(), mark.offset));
                 let journal = Journal::new(unit, left);
@@ -524,15 +519,41 @@ fn behind_fragment(bytes: &[u8]) -> &[u8] {
     bytes.get(end..).unwrap_or_default()
 }
 
+fn open_stdin() -> Result<Stdin, OpenError> {
+    Stdin::open().map_err(|error| OpenError::Stdin { error })
+}
+
+/// Opens a FIFO that the service manager passed.
+fn open_passed(passed: Passed) -> Result<Begins, OpenError> {
+    match Fifo::open(&passed.path()) {
+        Ok(fifo) => Ok(Begins::new(passed.shown(), Input::Fifo(fifo))),
+        Err(error) => Err(OpenError::Passed { passed, error }),
+    }
+}
+
+/// Takes standard input, and opens the FIFO of the node.
+fn open_wrapped(path: &Path) -> Result<Begins, OpenError> {
+    let pipe = open_stdin()?;
+    let fifo = Fifo::open(path).map_err(|error| OpenError::Wrapped {
+        path: path.to_owned(),
+        error,
+    })?;
+    let wrapped = Wrapped::new(pipe, fifo);
+    Ok(Begins::new("-".to_owned(), Input::Wrapped(wrapped)))
+}
+
 fn open_path(
     stream: Stream,
     path: &Path,
     resume: Option<&SourceMark>,
     until_ms: u64,
-) -> Result<Begins, String> {
+) -> Result<Begins, OpenError> {
     let name = path.display().to_string();
-    let cannot =
-        |error: io::Error| format!("cannot open the {} source {name}: {error}", stream.name());
+    let cannot = |error| OpenError::Path {
+        stream,
+        name: name.clone(),
+        error,
+    };
     match std::fs::metadata(path) {
         Ok(found) if found.file_type().is_fifo() => {
             let fifo = Fifo::open(path).map_err(cannot)?;
@@ -549,15 +570,24 @@ fn open_path(
 }
 
 /// Opens a folder into which the node writes a file for each block.
-fn open_folder(stream: Stream, path: &Path, resume: Option<&SourceMark>) -> Result<Begins, String> {
+fn open_folder(
+    stream: Stream,
+    path: &Path,
+    resume: Option<&SourceMark>,
+) -> Result<Begins, OpenError> {
     let name = path.display().to_string();
     if stream != Stream::Slog {
-        return Err(format!("{name} is a folder, not a file or FIFO"));
+        return Err(OpenError::Folder { name });
     }
     let resume = resume.filter(|mark| mark.path == name);
-    let opened = BlockFolder::open(path, resume)
-        .map_err(|error| format!("cannot open the {} source {name}: {error}", stream.name()))?;
-    Ok(begins(path, opened))
+    match BlockFolder::open(path, resume) {
+        Ok(opened) => Ok(begins(path, opened)),
+        Err(error) => Err(OpenError::Path {
+            stream,
+            name,
+            error,
+        }),
+    }
 }
 
 /// Whether the last session read a folder at this path.

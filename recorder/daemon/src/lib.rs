@@ -35,8 +35,8 @@
 //! | [`console`] | prints on standard output and standard error |
 //!
 //! The loops never make the node wait: a source that the node writes into is read while a
-//! thread writes a box. Errors for the operator are sentences; the program prints them and
-//! exits with 2.
+//! thread writes a box. The text of an error is a sentence for the operator; the program
+//! prints it and exits with 2.
 //!
 //! # Examples
 //! What [`serve`] does, in small: read a node's slog into a ring, then ask for the status.

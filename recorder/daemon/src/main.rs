@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Err(error) => return refused(&error),
     };
     commands::run(cli.command).unwrap_or_else(|error| {
-        console::tell(&format!("haltbox: {error}\n"));
+        console::tell(&format!("haltbox: {error:#}\n"));
         ExitCode::from(2)
     })
 }

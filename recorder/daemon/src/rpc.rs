@@ -40,7 +40,7 @@ use thiserror::Error;
 
 use crate::console::say;
 pub(crate) use answers::number;
-pub(crate) use client::{Client, shown};
+pub(crate) use client::{CallError, Client, shown};
 pub use client::{Endpoint, EndpointError};
 use haltbox_recorder::freeze::AskNode;
 pub use peer_verdict::Outcome;

@@ -17,6 +17,7 @@
 //! | [`output`] | the node's output, with `--tee` |
 //! | `pump` | the node's slog, with `--fifo` |
 
+mod error;
 pub mod link;
 pub mod output;
 mod pump;
@@ -31,7 +32,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use haltbox_model::ShowPath;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -39,11 +39,12 @@ use nix::unistd::Pid;
 
 use crate::console::say;
 use crate::signals::Signals;
+pub use error::RunError;
 use haltbox_recorder::owner_only;
 use link::Link;
 use output::Output;
 use pump::Pump;
-use recorder_child::Beside;
+use recorder_child::{Beside, StartError};
 
 /// Name of the slog in the recorder's folder.
 const SLOG: &str = "slog.jsonl";
@@ -100,13 +101,14 @@ impl Options {
 /// of the signal that ended it.
 ///
 /// # Errors
-/// The node cannot be started. Errors of the recorder are reported and do not
-/// stop the node. The text is for the operator.
-pub fn run(options: &Options) -> Result<u8, String> {
-    let mut signals =
-        Signals::catch(&FORWARDED).map_err(|error| format!("cannot catch signals: {error}"))?;
-    owner_only::folder(&options.dir)
-        .map_err(|error| format!("cannot make {}: {error}", options.dir.shown()))?;
+/// [`RunError`]. Errors of the recorder are reported and do not stop the node.
+pub fn run(options: &Options) -> Result<u8, RunError> {
+    let signals = Signals::catch(&FORWARDED);
+    let mut signals = signals.map_err(|error| RunError::Signals { error })?;
+    owner_only::folder(&options.dir).map_err(|error| RunError::Folder {
+        path: options.dir.clone(),
+        error,
+    })?;
     let oom_kills = oom_kills();
     let mut streams = Streams::open(options)?;
     let mut node = start_node(options, streams.output.as_ref())?;
@@ -114,10 +116,10 @@ pub fn run(options: &Options) -> Result<u8, String> {
     // would be left behind, and would take the place of the next node's
     // recorder.
     let beside = streams.start_recorder(options);
-    let status = watch(&mut signals, &mut node);
+    let status = watch(&mut signals, &mut node).map_err(|error| RunError::Wait { error });
     let how = match &status {
         Ok(status) => judge(*status, oom_kills),
-        Err(error) => format!("cannot wait for the node: {error}"),
+        Err(error) => error.to_string(),
     };
     say(&how);
     streams.end(&how);
@@ -125,7 +127,7 @@ pub fn run(options: &Options) -> Result<u8, String> {
         beside.end(how.clone(), options.patience);
     }
     streams.show_the_rest();
-    status.map(code_of).map_err(|_| how)
+    status.map(code_of)
 }
 
 /// The node's bytes that go through this process.
@@ -136,8 +138,8 @@ struct Streams {
 }
 
 impl Streams {
-    fn open(options: &Options) -> Result<Streams, String> {
-        let cannot = |error: io::Error| format!("cannot prepare the link to the recorder: {error}");
+    fn open(options: &Options) -> Result<Streams, RunError> {
+        let cannot = |error| RunError::Link { error };
         let mut link = Link::new().map_err(cannot)?;
         let pump = match options.fifo {
             Some(backlog) => {
@@ -156,7 +158,7 @@ impl Streams {
 
     /// Starts the recorder. If that fails, the node runs without one.
     fn start_recorder(&self, options: &Options) -> Option<Beside> {
-        let shared = self.link.hand_on().map_err(|error| error.to_string());
+        let shared = self.link.hand_on().map_err(StartError::Link);
         let started = shared.and_then(|shared| Beside::start(options, self.pump.as_ref(), shared));
         started
             .map_err(|error| {
@@ -200,23 +202,22 @@ fn watch(signals: &mut Signals, node: &mut Child) -> io::Result<ExitStatus> {
     }
 }
 
-fn start_node(options: &Options, output: Option<&Output>) -> Result<Child, String> {
-    let (program, arguments) = options
-        .command
-        .split_first()
-        .ok_or("nothing to run: give the node's command after --")?;
+fn start_node(options: &Options, output: Option<&Output>) -> Result<Child, RunError> {
+    let command = options.command.split_first();
+    let (program, arguments) = command.ok_or(RunError::NoCommand)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .env("SLOGFILE", absolute(&options.slog()));
     if let Some(output) = output {
-        let file = output.for_node().map_err(|error| error.to_string())?;
-        let again = file.try_clone().map_err(|error| error.to_string())?;
+        let file = output.for_node().map_err(RunError::OutputFile)?;
+        let again = file.try_clone().map_err(RunError::OutputFile)?;
         command.stdout(file).stderr(again);
     }
-    command
-        .spawn()
-        .map_err(|error| format!("cannot start {}: {error}", Path::new(program).shown()))
+    command.spawn().map_err(|error| RunError::Start {
+        program: program.into(),
+        error,
+    })
 }
 
 fn absolute(path: &Path) -> PathBuf {

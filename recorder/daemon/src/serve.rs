@@ -4,6 +4,7 @@
 //! Reading does not wait for writing: a thread reads the ring's file and writes
 //! the box while the loop reads the sources.
 
+mod error;
 mod opening;
 mod witnesses;
 
@@ -28,16 +29,17 @@ use crate::intake::{Place, Source, Turn};
 use crate::operator::control::{self, Control, Reply, Request};
 use crate::rpc::{self, Watch};
 use crate::run::link::{Handed, Word, Wrapper};
-use crate::run::output::Copying;
+use crate::run::output::{Copying, OutputError};
 use crate::run::recorder_child::arguments_of_this_process;
 use crate::service::{Pulse, Service};
 use crate::signals::{self, Signals};
+pub use error::ServeError;
 use haltbox_model::size;
 use haltbox_recorder::after_freeze::AfterFreeze;
 use haltbox_recorder::archive;
 use haltbox_recorder::freeze::progress::Progress;
 use haltbox_recorder::freeze::{self, FreezeError, Frozen, Plan};
-use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, Subject, found_at_start};
+use haltbox_recorder::freeze_request::{BY_REQUEST, Holder, NotHeld, Subject, found_at_start};
 use haltbox_recorder::host_threads;
 use haltbox_recorder::old_rings::{self, OldRing};
 use haltbox_recorder::recorder::{Opened, Recorder};
@@ -100,17 +102,17 @@ pub struct Options {
 /// Records until a source has ended for good, or until a signal ends it.
 ///
 /// # Errors
-/// The ring, a source or the link to `haltbox run` cannot be opened. The text
-/// is for the operator.
-pub fn serve(options: Options) -> Result<(), String> {
+/// [`ServeError`].
+pub fn serve(options: Options) -> Result<(), ServeError> {
     // `haltbox run` starts it in a background process group.
     if options.of_run.is_some() {
         let allowed = host_threads::speak_from_the_background();
-        allowed.map_err(|error| format!("cannot block SIGTTOU: {error}"))?;
+        allowed.map_err(|error| ServeError::Terminal { error })?;
     }
     let signals = Signals::catch(&signals::ENDING);
-    let mut signals = signals.map_err(|error| format!("cannot catch signals: {error}"))?;
-    Server::start(options)?.run(&mut signals)
+    let mut signals = signals.map_err(|error| ServeError::Signals { error })?;
+    Server::start(options)?.run(&mut signals);
+    Ok(())
 }
 
 struct Server {
@@ -137,15 +139,15 @@ struct Server {
 }
 
 impl Server {
-    fn start(options: Options) -> Result<Server, String> {
+    fn start(options: Options) -> Result<Server, ServeError> {
         let dir = RecorderDir::at(&options.dir);
         dir.make()
-            .map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.shown()))?;
+            .map_err(|(path, error)| ServeError::Folder { path, error })?;
         if let Some(text) = &options.profile_text {
             keep_profile(&dir.profile(), text);
         }
         let ring = dir.ring();
-        let opened = Recorder::open(&ring, config_of(&options)).map_err(|e| e.to_string())?;
+        let opened = Recorder::open(&ring, config_of(&options))?;
         opened.notices.iter().for_each(|notice| say(notice));
         note_program(&options);
         let sources = open_sources(&options, &opened)?;
@@ -156,8 +158,7 @@ impl Server {
             ..
         } = opened;
         let wrapper = options.of_run.map(Wrapper::open).transpose();
-        let wrapper =
-            wrapper.map_err(|error| format!("cannot open the link to haltbox run: {error}"))?;
+        let wrapper = wrapper.map_err(|error| ServeError::Link { error })?;
         let control = Control::listen(&options.dir)
             .map_err(|error| {
                 say(&format!(
@@ -258,7 +259,7 @@ impl Server {
             });
     }
 
-    fn run(mut self, signals: &mut Signals) -> Result<(), String> {
+    fn run(mut self, signals: &mut Signals) {
         let mut stopping: Option<Instant> = None;
         let mut service = Service::ready();
         loop {
@@ -295,7 +296,6 @@ impl Server {
         // same name.
         self.control = None;
         self.recorder.close();
-        Ok(())
     }
 
     /// Whether a source has ended for good. Only standard input and what
@@ -515,7 +515,7 @@ impl Server {
                     unasked: false,
                     ..held
                 }),
-                Err(text) => control::answer(&stream, &Reply::Failed(text)),
+                Err(error) => control::answer(&stream, &Reply::Failed(error.to_string())),
             }
         }
     }
@@ -566,14 +566,7 @@ impl Server {
 
     /// Continues to copy the node's output, because the wrapper was killed.
     fn copy_output(&mut self) {
-        let inherited = self.wrapper.as_ref().map(Wrapper::output).transpose();
-        let inherited = inherited.map(Option::flatten);
-        let copying = inherited.map_err(|error| error.to_string());
-        let copying = copying.and_then(|inherited| {
-            let begin = |(memory, copied)| Copying::begin(&self.options.dir, memory, copied, say);
-            inherited.map(begin).transpose()
-        });
-        self.output = copying.unwrap_or_else(|error| {
+        self.output = self.inherited_output().unwrap_or_else(|error| {
             say(&format!(
                 "the node's output is no longer written to node.log: {error}"
             ));
@@ -581,12 +574,19 @@ impl Server {
         });
     }
 
+    fn inherited_output(&self) -> Result<Option<Copying>, OutputError> {
+        let inherited = self.wrapper.as_ref().map(Wrapper::output).transpose();
+        let inherited = inherited.map_err(OutputError::Inherited)?.flatten();
+        let begin = |(memory, copied)| Copying::begin(&self.options.dir, memory, copied, say);
+        Ok(inherited.map(begin).transpose()?)
+    }
+
     /// The box for a request, and where its records are.
-    fn held(&self, height: Option<u64>) -> Result<Wanted<UnixStream>, String> {
+    fn held(&self, height: Option<u64>) -> Result<Wanted<UnixStream>, NotHeld> {
         let subject = Subject::of(self.recorder.life(), height, self.recorder.oldest());
         let boxes = self.supervisor.boxes();
         let holder = Holder::of(&self.options.dir, subject, height);
-        Ok(match holder.map_err(|error| error.to_string())? {
+        Ok(match holder? {
             Holder::Ring(subject) => Wanted {
                 settled: subject.settled,
                 ..Wanted::unasked(subject.of, Finding::Nothing, subject.reason, boxes)
@@ -670,7 +670,7 @@ impl Server {
                         .path
                         .and_then(|path| path.to_str().map(str::to_owned)),
                 },
-                Err(why) => Reply::Failed(why),
+                Err(why) => Reply::Failed(why.to_string()),
             };
             control::answer(&stream, &reply);
         }

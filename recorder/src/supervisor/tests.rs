@@ -152,7 +152,11 @@ fn what_failed_is_put_off_where_it_may_work_later() {
         let answer = supervisor.follow_up(failed);
         let put_off = supervisor.queue.has_postponed();
         supervisor.queue = Queue::default();
-        (answer.asked_by, answer.told.unwrap_err(), put_off)
+        (
+            answer.asked_by,
+            answer.told.unwrap_err().to_string(),
+            put_off,
+        )
     };
     let (_, told, put_off) = fail(of("it does not stand"), false);
     assert!(put_off && told.ends_with("retrying in 5 s"), "{told}");

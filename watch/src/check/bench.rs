@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use haltbox_daemon::rpc::Endpoint;
-use hdrhistogram::Histogram;
+use hdrhistogram::{CreationError, Histogram};
 use serde::Serialize;
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use super::{Checker, Question, Verdict};
 use crate::rpc::{Call, Client, Trouble};
@@ -54,24 +55,33 @@ impl Outcome {
     }
 }
 
+/// Reasons why nothing can be measured.
+#[derive(Debug, Error)]
+pub(super) enum BenchError {
+    #[error("nothing to measure: the access list declares no message")]
+    Nothing,
+    #[error(transparent)]
+    Histogram(#[from] CreationError),
+}
+
 /// Runs each way for a share of the time: one declaration after another, and all of them
 /// in one request.
 ///
 /// # Errors
-/// A sentence.
+/// [`BenchError`].
 pub(super) fn run(
     checker: &Checker,
     question: &Question,
     indexed: Option<&Indexed>,
     time: Duration,
-) -> Result<Vec<Row>, String> {
+) -> Result<Vec<Row>, BenchError> {
     let single = |declared: &_| Question {
         declared: vec![*declared],
         descriptor: question.descriptor,
     };
     let singles: Vec<Question> = question.declared.iter().map(single).collect();
     if singles.is_empty() {
-        return Err("nothing to measure: the access list declares no message".to_owned());
+        return Err(BenchError::Nothing);
     }
     let share = time / if indexed.is_some() { 4 } else { 2 };
     let light = |questions: &[Question]| Outcome::of(&checker.check(questions));
@@ -99,9 +109,8 @@ fn measure<'a>(
     requests: impl Iterator<Item = &'a [Question]> + Clone,
     time: Duration,
     ask: impl Fn(&[Question]) -> Outcome,
-) -> Result<Row, String> {
-    let histogram = Histogram::<u64>::new_with_bounds(1, LONGEST, 3);
-    let mut times = histogram.map_err(|error| error.to_string())?;
+) -> Result<Row, BenchError> {
+    let mut times = Histogram::<u64>::new_with_bounds(1, LONGEST, 3)?;
     let (mut counts, mut declarations) = ([0; 3], 0);
     let end = Instant::now() + time;
     for questions in requests.cycle() {

@@ -1,6 +1,6 @@
 //! `haltbox check`.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,10 +8,12 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::B256;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use haltbox_daemon::console::{print, print_json, say};
 use haltbox_daemon::rpc::Endpoint;
 use serde::Serialize;
+use thiserror::Error;
 
 use super::bench::{self, Indexed};
 use super::server::{cannot_tell, serve};
@@ -96,16 +98,21 @@ enum Level {
     Other(String),
 }
 
-impl FromStr for Level {
-    type Err = String;
+/// A word that is no level of safety.
+#[derive(Debug, Error)]
+#[error("expected unsafe, cross-unsafe or safe")]
+struct NoLevel;
 
-    fn from_str(text: &str) -> Result<Level, String> {
+impl FromStr for Level {
+    type Err = NoLevel;
+
+    fn from_str(text: &str) -> Result<Level, NoLevel> {
         match text {
             "unsafe" => Ok(Level::Unsafe),
             "cross-unsafe" | "local-safe" | "safe" | "finalized" => {
                 Ok(Level::Other(text.to_owned()))
             }
-            _ => Err("expected unsafe, cross-unsafe or safe".to_owned()),
+            _ => Err(NoLevel),
         }
     }
 }
@@ -158,10 +165,10 @@ impl Row {
 /// Runs the command.
 ///
 /// # Errors
-/// A sentence for the operator.
-pub fn run(args: &CheckArgs) -> Result<ExitCode, String> {
+/// What to print.
+pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if let Level::Other(level) = &args.min_safety {
-        return Err(format!("--min-safety {level}: {}", cannot_tell(level)));
+        bail!("--min-safety {level}: {}", cannot_tell(level));
     }
     let set = read_set(&args.depset)?;
     let nodes = by_chain(&args.chains, &set)?;
@@ -176,9 +183,9 @@ fn serve_at(
     address: SocketAddr,
     checker: Checker,
     samples: Option<&Path>,
-) -> Result<ExitCode, String> {
+) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(address)
-        .map_err(|error| format!("--serve {address}: {error}; give an address that is free"))?;
+        .map_err(|error| anyhow!("--serve {address}: {error}; give an address that is free"))?;
     let at = listener.local_addr().unwrap_or(address);
     let name = format!("haltbox check {at}");
     let samples = samples.map(|path| Samples::start(path, name)).transpose()?;
@@ -188,10 +195,10 @@ fn serve_at(
     serve(&listener, checker, samples)
 }
 
-fn check(args: &CheckArgs, checker: &Checker) -> Result<ExitCode, String> {
+fn check(args: &CheckArgs, checker: &Checker) -> anyhow::Result<ExitCode> {
     let entries = entries(&args.entries)?;
     let question = Question {
-        declared: access_list::read(&entries).map_err(|error| error.to_string())?,
+        declared: access_list::read(&entries)?,
         descriptor: Descriptor {
             chain: args.executing_chain,
             timestamp: args.timestamp.unwrap_or_default(),
@@ -230,7 +237,7 @@ fn measure(
     checker: &Checker,
     question: &Question,
     seconds: u64,
-) -> Result<ExitCode, String> {
+) -> anyhow::Result<ExitCode> {
     let method = METHODS
         .into_iter()
         .find(|method| *method == args.indexed_method);
@@ -258,33 +265,39 @@ fn line(declared: &Declared, verdict: &Verdict) -> String {
     format!("{word:<9}  {}{what}\n", shown(&declared.place))
 }
 
-fn entries(given: &[String]) -> Result<Vec<B256>, String> {
+/// Reasons why entries cannot be read.
+#[derive(Debug, Error)]
+enum EntriesError {
+    #[error("cannot read standard input: {error}")]
+    Stdin { error: io::Error },
+    #[error("standard input is not a JSON array of entries: {error}")]
+    NoArray { error: serde_json::Error },
+    #[error("expected an entry of 32 bytes, as 0x and 64 hexadecimal digits, found {text:?}")]
+    NoEntry { text: String },
+}
+
+fn entries(given: &[String]) -> Result<Vec<B256>, EntriesError> {
     match given {
         [only] if only == "-" => {
             let mut text = String::new();
-            let input = std::io::stdin()
-                .lock()
-                .take(LARGEST)
-                .read_to_string(&mut text);
-            input.map_err(|error| format!("cannot read standard input: {error}"))?;
+            let input = io::stdin().lock().take(LARGEST).read_to_string(&mut text);
+            input.map_err(|error| EntriesError::Stdin { error })?;
             listed(&text)
         }
         given => given.iter().map(|entry| read_entry(entry)).collect(),
     }
 }
 
-fn listed(text: &str) -> Result<Vec<B256>, String> {
+fn listed(text: &str) -> Result<Vec<B256>, EntriesError> {
     if text.trim_start().starts_with('[') {
-        return serde_json::from_str(text)
-            .map_err(|error| format!("standard input is not a JSON array of entries: {error}"));
+        return serde_json::from_str(text).map_err(|error| EntriesError::NoArray { error });
     }
     text.split_whitespace().map(read_entry).collect()
 }
 
-fn read_entry(text: &str) -> Result<B256, String> {
-    text.parse().map_err(|_| {
-        format!("expected an entry of 32 bytes, as 0x and 64 hexadecimal digits, found {text:?}")
-    })
+fn read_entry(text: &str) -> Result<B256, EntriesError> {
+    let text = text.to_owned();
+    text.parse().map_err(|_| EntriesError::NoEntry { text })
 }
 
 #[cfg(test)]
@@ -294,11 +307,13 @@ mod tests {
     #[test]
     fn lists_are_read_either_way() {
         let entry = format!("0x{}", "01".repeat(32));
-        let expected = Ok(vec![B256::repeat_byte(1); 2]);
-        assert_eq!(listed(&format!("{entry}\n  {entry}\n")), expected);
-        assert_eq!(listed(&format!("\n[\"{entry}\", \"{entry}\"]")), expected);
-        assert_eq!(listed(""), Ok(Vec::new()));
-        assert!(listed("[1]").unwrap_err().contains("JSON array"));
-        assert!(listed("0x01").unwrap_err().contains("32 bytes"));
+        let expected = vec![B256::repeat_byte(1); 2];
+        let of = |text: &str| listed(text).unwrap();
+        assert_eq!(of(&format!("{entry}\n  {entry}\n")), expected);
+        assert_eq!(of(&format!("\n[\"{entry}\", \"{entry}\"]")), expected);
+        assert_eq!(of(""), Vec::<B256>::new());
+        let wrong = |text: &str| listed(text).unwrap_err().to_string();
+        assert!(wrong("[1]").contains("JSON array"));
+        assert!(wrong("0x01").contains("32 bytes"));
     }
 }

@@ -20,6 +20,7 @@ use haltbox_daemon::exposition::{CONTENT_TYPE, Kind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use super::{Checker, Question, Undecided, Verdict, shown};
 use crate::access_list;
@@ -409,15 +410,20 @@ struct RawDescriptor {
 #[serde(try_from = "String")]
 struct Quantity(u64);
 
-impl TryFrom<String> for Quantity {
-    type Error = String;
+/// A text that is no number.
+#[derive(Debug, Error)]
+#[error("expected a number such as \"0x64\", found {0:?}")]
+struct NoQuantity(String);
 
-    fn try_from(text: String) -> Result<Quantity, String> {
+impl TryFrom<String> for Quantity {
+    type Error = NoQuantity;
+
+    fn try_from(text: String) -> Result<Quantity, NoQuantity> {
         let digits = text.strip_prefix("0x");
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let signed = digits.is_some_and(|digits| digits.starts_with('+'));
         let number = number.filter(|_| !signed).map(Quantity);
-        number.ok_or_else(|| format!("expected a number such as \"0x64\", found {text:?}"))
+        number.ok_or(NoQuantity(text))
     }
 }
 

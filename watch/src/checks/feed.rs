@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::keccak256;
 use haltbox_daemon::console::say;
-use haltbox_daemon::intake::{News, Place, Source, Turn};
+use haltbox_daemon::intake::{News, OpenError, Place, Source, Turn};
 use haltbox_format::Stream;
 use haltbox_format::mark::SourceMark;
 use haltbox_model::ShowPath;
@@ -68,7 +68,7 @@ enum Read {
 
 impl Feed {
     /// Opens a source. `dir`: the folder of the chain.
-    pub(super) fn open(place: &Place, keeper: Arc<Keeper>, dir: &Path) -> Result<Feed, String> {
+    pub(super) fn open(place: &Place, keeper: Arc<Keeper>, dir: &Path) -> Result<Feed, OpenError> {
         let name = match place {
             Place::Path(path) => path.display().to_string(),
             _ => String::new(),

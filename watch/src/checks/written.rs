@@ -15,6 +15,7 @@ use std::time::Instant;
 use haltbox_daemon::console::say;
 use haltbox_model::ShowPath;
 use nix::libc::O_NONBLOCK;
+use thiserror::Error;
 
 use super::sample::Sample;
 use crate::stages::OncePerMinute;
@@ -32,16 +33,22 @@ pub(crate) struct Samples {
     lost: Arc<AtomicU64>,
 }
 
+/// Samples cannot be written.
+#[derive(Debug, Error)]
+#[error("--samples {}: {error}; give a writable file, or a pipe that has a reader", path.shown())]
+pub(crate) struct SamplesError {
+    path: PathBuf,
+    error: io::Error,
+}
+
 impl Samples {
     /// Starts to append to a file. `name`: of the server.
-    pub(crate) fn start(path: &Path, name: String) -> Result<Samples, String> {
-        let cannot = |error: &dyn std::fmt::Display| {
-            format!(
-                "--samples {}: {error}; give a writable file, or a pipe that has a reader",
-                path.shown()
-            )
+    pub(crate) fn start(path: &Path, name: String) -> Result<Samples, SamplesError> {
+        let cannot = |error| SamplesError {
+            path: path.to_owned(),
+            error,
         };
-        open(path).map_err(|error| cannot(&error))?;
+        open(path).map_err(cannot)?;
         let (queue, samples) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let writer = Writer {
@@ -52,7 +59,7 @@ impl Samples {
         };
         let thread = std::thread::Builder::new().name("samples".to_owned());
         let thread = thread.spawn(move || writer.run(&samples));
-        thread.map_err(|error| cannot(&error))?;
+        thread.map_err(cannot)?;
         Ok(Samples { name, queue, lost })
     }
 
@@ -183,7 +190,7 @@ mod tests {
         assert!(lost > 2 && lost < 10_000, "{lost}");
         let folder = folder.path().join("no/such");
         let refused = Samples::start(&folder, "check".to_owned()).err();
-        assert!(refused.unwrap().contains("no/such"));
+        assert!(refused.unwrap().to_string().contains("no/such"));
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use haltbox_daemon::intake::Place;
 use haltbox_daemon::rpc::Endpoint;
 use haltbox_model::size::parse_size;
 use haltbox_recorder::box_budget::Budget;
+use thiserror::Error;
 
 use super::Options;
 use crate::alert::Alerts;
@@ -112,39 +114,55 @@ pub fn parse_checks(text: &str) -> Result<(ChainId, Place), ArgumentError> {
     }
 }
 
+/// Arguments that contradict each other.
+#[derive(Debug, Error)]
+enum Conflict {
+    #[error(
+        "--checks {id}=... names a chain that is not watched; add --chain {id}=..., or leave it out"
+    )]
+    UnwatchedChecks { id: ChainId },
+    #[error("--checks {id}=... is given twice with the same file; leave one out")]
+    ChecksTwice { id: ChainId },
+    #[error(
+        "--op-node {id}=... names a chain that is not watched; add --chain {id}=..., or leave it out"
+    )]
+    UnwatchedOpNode { id: ChainId },
+    #[error("--min-safety {level} is not supported by --filter; give unsafe or cross-unsafe")]
+    Level { level: String },
+    #[error("{option} {one} is given twice; leave one out")]
+    Twice { option: &'static str, one: Endpoint },
+}
+
 /// Checks the arguments: checks may be given only for watched chains, and standard input
 /// only once.
 fn checks(
     args: &WatchArgs,
     chains: &BTreeMap<ChainId, Vec<Node>>,
-) -> Result<Vec<(ChainId, Place)>, String> {
+) -> Result<Vec<(ChainId, Place)>, Conflict> {
     for (at, (id, place)) in args.checks.iter().enumerate() {
         if !chains.contains_key(id) {
-            return Err(format!(
-                "--checks {id}=... names a chain that is not watched; add --chain {id}=..., or leave it out"
-            ));
+            return Err(Conflict::UnwatchedChecks { id: *id });
         }
         let before = &args.checks[..at];
         let twice = before.contains(&(*id, place.clone()));
         let shares_stdin = *place == Place::Stdin && before.iter().any(|(_, one)| one == place);
         if twice || shares_stdin {
-            return Err(format!(
-                "--checks {id}=... is given twice with the same file; leave one out"
-            ));
+            return Err(Conflict::ChecksTwice { id: *id });
         }
     }
     Ok(args.checks.clone())
 }
 
 /// The sources of levels.
-fn sources(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Source>, String> {
+fn sources(
+    args: &WatchArgs,
+    chains: &BTreeMap<ChainId, Vec<Node>>,
+) -> Result<Vec<Source>, Conflict> {
     each_once("--supernode", &args.supernode)?;
     let mut sources = Vec::new();
     for (id, node) in &args.op_node {
         if !chains.contains_key(id) {
-            return Err(format!(
-                "--op-node {id}=... names a chain that is not watched; add --chain {id}=..., or leave it out"
-            ));
+            return Err(Conflict::UnwatchedOpNode { id: *id });
         }
         sources.push(Source::OpNode(*id, node.clone()));
     }
@@ -153,14 +171,13 @@ fn sources(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Ve
 }
 
 /// The endpoints for second opinions.
-fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Asked>, String> {
+fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<Asked>, Conflict> {
     each_once("--filter", &args.filter)?;
     each_once("--supervisor", &args.supervisor)?;
     let level = &args.min_safety;
     if !args.filter.is_empty() && !["unsafe", "cross-unsafe"].contains(&level.as_str()) {
-        return Err(format!(
-            "--min-safety {level} is not supported by --filter; give unsafe or cross-unsafe"
-        ));
+        let level = level.clone();
+        return Err(Conflict::Level { level });
     }
     let Some(chain) = chains.keys().next() else {
         return Ok(Vec::new());
@@ -173,10 +190,11 @@ fn asked(args: &WatchArgs, chains: &BTreeMap<ChainId, Vec<Node>>) -> Result<Vec<
 }
 
 /// Refuses an endpoint that is given twice: it would be compared with itself.
-fn each_once(option: &str, endpoints: &[Endpoint]) -> Result<(), String> {
+fn each_once(option: &'static str, endpoints: &[Endpoint]) -> Result<(), Conflict> {
     for (at, one) in endpoints.iter().enumerate() {
         if endpoints[..at].iter().any(|other| other.url() == one.url()) {
-            return Err(format!("{option} {one} is given twice; leave one out"));
+            let one = one.clone();
+            return Err(Conflict::Twice { option, one });
         }
     }
     Ok(())
@@ -185,8 +203,8 @@ fn each_once(option: &str, endpoints: &[Endpoint]) -> Result<(), String> {
 /// Watches until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// A sentence.
-pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
+/// What to print.
+pub fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     let set = read_set(&args.depset)?;
     let chains = by_chain(&args.chain, &set)?;
     let sources = sources(args, &chains)?;
@@ -194,15 +212,13 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, String> {
     let checks = checks(args, &chains)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
-            .map_err(|error| format!("cannot catch signals: {error}"))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot catch signals")?;
     }
-    let mut alerts = Alerts::new(args.on_alert.clone())
-        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    let mut alerts = Alerts::new(args.on_alert.clone()).context("cannot start a thread")?;
     let shown = Shown::default();
     if let Some(address) = args.metrics {
         let at = pages::start(address, shown.clone())
-            .map_err(|error| format!("cannot serve metrics at {address}: {error}"))?;
+            .with_context(|| format!("cannot serve metrics at {address}"))?;
         alerts.note(&format!("metrics at http://{at}/metrics"));
     }
     let options = Options {
@@ -230,7 +246,7 @@ mod tests {
     use super::*;
     use crate::dependency_set::DependencySet;
 
-    fn args(more: &[&str]) -> Result<(), String> {
+    fn args(more: &[&str]) -> anyhow::Result<()> {
         #[derive(clap::Parser)]
         struct Program {
             #[command(flatten)]
@@ -245,13 +261,13 @@ mod tests {
             "--chain",
             "902=http://a:1",
         ];
-        let program: Program = clap::Parser::try_parse_from(common.iter().chain(more))
-            .map_err(|error| error.to_string())?;
+        let program: Program = clap::Parser::try_parse_from(common.iter().chain(more))?;
         let set = DependencySet::read(br#"{"dependencies": {"902": {}}}"#);
         let chains = by_chain(&program.args.chain, &set.expect("a set"))?;
         sources(&program.args, &chains)?;
         checks(&program.args, &chains)?;
-        asked(&program.args, &chains).map(|_| ())
+        asked(&program.args, &chains)?;
+        Ok(())
     }
 
     #[test]
@@ -265,11 +281,8 @@ mod tests {
             "--checks=902=-",
             "--checks=902=proxyd.log",
         ];
-        assert_eq!(args(&sound), Ok(()));
-        assert_eq!(
-            args(&["--supervisor=http://f:1", "--min-safety=safe"]),
-            Ok(())
-        );
+        args(&sound).unwrap();
+        args(&["--supervisor=http://f:1", "--min-safety=safe"]).unwrap();
         for (more, words) in [
             (
                 &["--filter=http://f:1", "--filter=http://f:1"],
@@ -296,7 +309,7 @@ mod tests {
                 "invalid value",
             ),
         ] {
-            let error = args(more).unwrap_err();
+            let error = args(more).unwrap_err().to_string();
             assert!(error.contains(words), "{more:?}: {error}");
         }
     }

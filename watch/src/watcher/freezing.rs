@@ -10,8 +10,9 @@ use haltbox_daemon::console::tell;
 use haltbox_format::mark::Attempt;
 use haltbox_model::ShowPath;
 use haltbox_recorder::box_budget::{Budget, keep_budget};
-use haltbox_recorder::host::HostRecorder;
+use haltbox_recorder::host::{HostError, HostRecorder};
 use haltbox_recorder::recorder_dir::RecorderDir;
+use thiserror::Error;
 
 use super::Input;
 use crate::incident::Record;
@@ -80,14 +81,22 @@ impl BoxThread {
 /// Names of written boxes by attempt: one box has all invalid messages of a block.
 type Written = HashMap<(ChainId, Attempt), String>;
 
+/// Why there is no box of an incident.
+#[derive(Debug, Error)]
+pub(super) enum NoBox {
+    #[error("its block is no longer in the ring")]
+    Gone,
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
 impl Job {
-    fn freeze(self, written: &mut Written, budget: Budget) -> Result<String, String> {
-        let of = self.of.ok_or("its block is no longer in the ring")?;
+    fn freeze(self, written: &mut Written, budget: Budget) -> Result<String, NoBox> {
+        let of = self.of.ok_or(NoBox::Gone)?;
         if let Some(name) = written.get(&(self.chain, of)) {
             return Ok(name.clone());
         }
-        let frozen = self.recorder.freeze_attempt(of, self.reason);
-        let name = frozen.map_err(|error| error.to_string())?.name();
+        let name = self.recorder.freeze_attempt(of, self.reason)?.name();
         written.insert((self.chain, of), name.clone());
         let boxes = RecorderDir::at(self.recorder.dir()).boxes();
         match keep_budget(&boxes, budget) {

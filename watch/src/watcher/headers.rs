@@ -8,6 +8,7 @@ use haltbox_recorder::host::HostError;
 
 use super::Watcher;
 use crate::chain::FullHeader;
+use crate::finder::NoHeader;
 use crate::incident::Record;
 use crate::message::ChainId;
 use crate::tape::Entry;
@@ -60,14 +61,14 @@ impl Watcher {
         chain: ChainId,
         number: u64,
         hash: B256,
-        told: Result<FullHeader, String>,
+        told: Result<FullHeader, NoHeader>,
     ) -> Result<(), HostError> {
         let Some(watched) = self.chains.get_mut(&chain) else {
             return Ok(());
         };
         let (header, text) = match told {
             Ok(header) => (Some(header), None),
-            Err(why) => (None, Some(why)),
+            Err(why) => (None, Some(why.to_string())),
         };
         watched.tape.put(&Entry::Header {
             block: number,

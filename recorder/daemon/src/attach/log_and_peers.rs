@@ -9,10 +9,11 @@ use haltbox_format::{RingId, Stream};
 use haltbox_model::lifecycle::Lifecycle;
 use haltbox_model::{Event, NodeLog, NodeRules, Profile};
 
+use super::AttachError;
 use crate::console::say;
 use crate::intake::draining::Draining;
 use crate::intake::trouble;
-use crate::intake::{Place, Source, Turn};
+use crate::intake::{OpenError, Place, Source, Turn};
 use crate::rpc::{self, Outcome, Watch};
 use crate::serve;
 use haltbox_recorder::attached::Folder;
@@ -62,14 +63,14 @@ impl Beside {
     /// Locks the ring's folder for attached recorders, and opens the sources.
     ///
     /// # Errors
-    /// The folder or the log cannot be opened. The text is for the operator.
+    /// The folder or the log cannot be opened.
     pub(super) fn open(
         ring: &Path,
         log: Option<&Place>,
         rpc: &rpc::Options,
         profile: &Profile,
-    ) -> Result<Beside, String> {
-        let (folder, mut told) = Folder::take(ring).map_err(|error| error.to_string())?;
+    ) -> Result<Beside, AttachError> {
+        let (folder, mut told) = Folder::take(ring)?;
         let log = log.map(|place| Log::open(place, &told)).transpose()?;
         if log.is_some() && profile.node.is_none() {
             say(&format!(
@@ -304,7 +305,7 @@ impl Read {
 }
 
 impl Log {
-    fn open(place: &Place, told: &AttachedState) -> Result<Log, String> {
+    fn open(place: &Place, told: &AttachedState) -> Result<Log, OpenError> {
         let mut source = Source::open(Stream::Node, place, told.source.as_ref(), told.time_ms)?;
         source.take_told().iter().for_each(|told| say(told));
         say(&serve::followed(&source.mark()));

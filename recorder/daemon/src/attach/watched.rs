@@ -5,24 +5,24 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haltbox_format::mark::{Attempt, Position, Session, State};
-use haltbox_format::ring::RingView;
+use haltbox_format::ring::{RingError, RingView};
 use haltbox_format::{Lane, RingId};
 use haltbox_model::history::History;
 use haltbox_model::lifecycle::{Block, Finding, Lifecycle};
 use haltbox_model::{Profile, differs};
+use thiserror::Error;
 
-use super::{Trouble, passing};
 use haltbox_recorder::archive::part_of;
 use haltbox_recorder::held_boxes::Held;
 use haltbox_recorder::machine::machine;
 use haltbox_recorder::open_regular;
 use haltbox_recorder::ring::file::is_held;
-use haltbox_recorder::ring_profile::of_ring;
+use haltbox_recorder::ring_profile::{RingProfileError, of_ring};
 
 /// An opened ring of a host.
 pub(super) struct Watched {
@@ -40,31 +40,56 @@ pub(super) struct Watched {
     session: Option<Session>,
 }
 
+/// Why a ring cannot be read yet.
+#[derive(Debug, Error)]
+pub(super) enum Unready {
+    #[error("{} does not exist yet", ring.shown())]
+    Missing { ring: PathBuf },
+    #[error("{}: {error}", ring.shown())]
+    Io { ring: PathBuf, error: io::Error },
+    #[error("{} {error}", ring.shown())]
+    Ring { ring: PathBuf, error: RingError },
+    #[error(
+        "{} was made on another machine, and no host on this machine writes it (haltbox \
+         freeze can read it)",
+        ring.shown()
+    )]
+    OtherMachine { ring: PathBuf },
+    #[error("no host has started to record into {} yet", ring.shown())]
+    NoSession { ring: PathBuf },
+    #[error(transparent)]
+    Marks(RingError),
+    #[error(transparent)]
+    History(io::Error),
+    #[error(transparent)]
+    Profile(#[from] RingProfileError),
+}
+
 impl Watched {
     /// Opens a ring. `asked` is the profile that the operator named; without
     /// one the ring names it.
-    pub(super) fn open(path: &Path, asked: Option<&Profile>) -> Result<Watched, Trouble> {
-        let cannot = |error: io::Error| passing(format!("{}: {error}", path.shown()));
+    pub(super) fn open(path: &Path, asked: Option<&Profile>) -> Result<Watched, Unready> {
+        let ring = || path.to_owned();
+        let cannot = |error| Unready::Io {
+            ring: ring(),
+            error,
+        };
         let file = open_regular::open(path).map_err(cannot)?;
         let inode = file.metadata().map_err(cannot)?.ino();
-        let view = RingView::read(&file).map_err(|e| passing(format!("{} {e}", path.shown())))?;
+        let view = RingView::read(&file).map_err(|error| Unready::Ring {
+            ring: ring(),
+            error,
+        })?;
         if is_from_elsewhere(&view) && !is_held(file.try_clone().map_err(cannot)?) {
-            return Err(passing(format!(
-                "{} was made on another machine, and no host on this machine writes it (haltbox \
-                 freeze can read it)",
-                path.shown()
-            )));
+            return Err(Unready::OtherMachine { ring: ring() });
         }
-        let history = History::read(&file, &view).map_err(passing)?;
+        let history = History::read(&file, &view).map_err(Unready::History)?;
         let profile = match asked {
             Some(asked) => asked.clone(),
             None if history.sessions.is_empty() => {
-                return Err(passing(format!(
-                    "no host has started to record into {} yet",
-                    path.shown()
-                )));
+                return Err(Unready::NoSession { ring: ring() });
             }
-            None => of_ring(path, &history).map_err(passing)?,
+            None => of_ring(path, &history)?,
         };
         Ok(Watched {
             file,

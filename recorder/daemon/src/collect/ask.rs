@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use thiserror::Error;
 
-use crate::rpc::{Client, Endpoint, shown};
+use crate::rpc::{CallError, Client, Endpoint, shown};
 use haltbox_recorder::clock;
 use haltbox_recorder::freeze::{Answered, AskNode, Asking};
 
@@ -78,7 +79,55 @@ struct Answer {
     call: String,
     at: String,
     took: Duration,
-    outcome: Result<Vec<u8>, String>,
+    outcome: Result<Vec<u8>, NoAnswer>,
+}
+
+/// Reasons why lines are no answers of a node.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AnswersError {
+    /// A line is none that `haltbox cat` printed.
+    #[error(
+        "the answers contain a line that is not output of haltbox cat --stream \
+         evidence: {error}"
+    )]
+    NoOutput {
+        /// What its JSON lacks.
+        error: serde_json::Error,
+    },
+    /// They are of different nodes.
+    #[error("the answers come from several nodes: give those of one node")]
+    Several,
+    /// There is none.
+    #[error("the answers are empty")]
+    Empty,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Limit(#[from] Limit),
+    #[error("it is not among the answers")]
+    NotGiven,
+    #[error(transparent)]
+    Unread(#[from] serde_json::Error),
+    /// As it was noted at an earlier time.
+    #[error("{0}")]
+    Noted(String),
+    #[error("{why}; no later query was sent")]
+    Cut { why: &'static str },
+}
+
+/// A limit that is reached.
+#[derive(Clone, Copy, Debug, Error)]
+enum Limit {
+    #[error("not asked: the time limit of {seconds} s was reached")]
+    Time { seconds: u64 },
+    #[error("not asked: the size limit was reached ({bytes} bytes received)")]
+    Size { bytes: usize },
 }
 
 impl Asker {
@@ -103,29 +152,21 @@ impl Asker {
     /// evidence` prints them.
     ///
     /// # Errors
-    /// The lines are not such answers, or come from several nodes. The text is
-    /// for the operator.
-    pub(super) fn of_lines(lines: &[u8], bounds: Bounds) -> Result<Asker, String> {
+    /// [`AnswersError`].
+    pub(super) fn of_lines(lines: &[u8], bounds: Bounds) -> Result<Asker, AnswersError> {
         let mut answers = BTreeMap::new();
         let mut from: Option<String> = None;
         let given = lines.split(|byte| *byte == b'\n');
         for line in given.filter(|line| !line.is_empty()) {
             let read: Result<Given<'_>, _> = serde_json::from_slice(line);
-            let read = read.map_err(|error| {
-                format!(
-                    "the answers contain a line that is not output of haltbox cat --stream \
-                     evidence: {error}"
-                )
-            })?;
+            let read = read.map_err(|error| AnswersError::NoOutput { error })?;
             if from.get_or_insert_with(|| shown(&read.from)) != &shown(&read.from) {
-                return Err(
-                    "the answers come from several nodes: give those of one node".to_owned(),
-                );
+                return Err(AnswersError::Several);
             }
             answers.insert(read.call.into_owned(), line.to_vec());
         }
         Ok(Asker {
-            from: from.ok_or("the answers are empty")?,
+            from: from.ok_or(AnswersError::Empty)?,
             source: Source::Given(answers),
             bounds,
             begun: Instant::now(),
@@ -202,21 +243,14 @@ impl Asker {
         self.unasked.is_some()
     }
 
-    /// The limit that is reached, in words.
-    fn bound(&self) -> Option<String> {
+    /// The limit that is reached.
+    fn bound(&self) -> Option<Limit> {
         if self.begun.elapsed() >= self.bounds.time {
             let seconds = self.bounds.time.as_secs();
-            return Some(format!(
-                "not asked: the time limit of {seconds} s was reached"
-            ));
+            return Some(Limit::Time { seconds });
         }
-        let is_full = self.bytes >= self.bounds.all;
-        is_full.then(|| {
-            format!(
-                "not asked: the size limit was reached ({} bytes received)",
-                self.bytes
-            )
-        })
+        let bytes = self.bytes;
+        (bytes >= self.bounds.all).then_some(Limit::Size { bytes })
     }
 
     /// Keeps an answer to a call of [`Asker::ask_quietly`].
@@ -250,17 +284,17 @@ impl Asker {
         lines.collect()
     }
 
-    fn fetch(&mut self, call: &str) -> Result<Vec<u8>, String> {
+    fn fetch(&mut self, call: &str) -> Result<Vec<u8>, NoAnswer> {
         self.say(Said::Asks(call.to_owned()));
         if let Some(why) = self.bound() {
             self.unasked.get_or_insert(format!("/{call}: {why}"));
-            return Err(why);
+            return Err(why.into());
         }
         let room = self.bounds.all.saturating_sub(self.bytes);
         let limit = self.bounds.answer.min(room as u64);
         match &self.source {
-            Source::Node(client) => client.raw(call, limit),
-            Source::Given(lines) => given(lines, call).and_then(|given| given.answer()),
+            Source::Node(client) => Ok(client.raw(call, limit)?),
+            Source::Given(lines) => given(lines, call)?.answer(),
         }
     }
 
@@ -289,16 +323,15 @@ struct Given<'a> {
     error: Option<String>,
 }
 
-fn given<'a>(lines: &'a BTreeMap<String, Vec<u8>>, call: &str) -> Result<Given<'a>, String> {
+fn given<'a>(lines: &'a BTreeMap<String, Vec<u8>>, call: &str) -> Result<Given<'a>, NoAnswer> {
     let line = lines.get(&format!("/{call}"));
-    let line = line.ok_or("it is not among the answers")?;
-    serde_json::from_slice(line).map_err(|error| error.to_string())
+    Ok(serde_json::from_slice(line.ok_or(NoAnswer::NotGiven)?)?)
 }
 
 impl Given<'_> {
-    fn answer(&self) -> Result<Vec<u8>, String> {
+    fn answer(&self) -> Result<Vec<u8>, NoAnswer> {
         let answer = self.answer.map(|answer| answer.get().as_bytes().to_vec());
-        answer.ok_or_else(|| self.error.clone().unwrap_or_default())
+        answer.ok_or_else(|| NoAnswer::Noted(self.error.clone().unwrap_or_default()))
     }
 }
 
@@ -337,7 +370,7 @@ impl Answer {
         )
         .into_bytes();
         match &self.outcome {
-            Err(why) => line.extend(format!(r#","error":{}}}"#, text(why)).as_bytes()),
+            Err(why) => line.extend(format!(r#","error":{}}}"#, text(&why.to_string())).as_bytes()),
             Ok(body) => {
                 line.extend(br#","answer":"#);
                 line.extend(one_line(body));
@@ -401,13 +434,13 @@ impl Kit {
         format!("{} did not answer everything: {call}", self.from)
     }
 
-    fn cut(&self, mut lines: Vec<Vec<u8>>, call: String, why: &str) -> Answered {
+    fn cut(&self, mut lines: Vec<Vec<u8>>, call: String, why: &'static str) -> Answered {
         let cut = self.words(&format!("/{call}: {why}"));
         let answer = Answer {
             call,
             at: clock::rfc3339(clock::now_ms()),
             took: Duration::ZERO,
-            outcome: Err(format!("{why}; no later query was sent")),
+            outcome: Err(NoAnswer::Cut { why }),
         };
         lines.push(answer.line(&self.from));
         Answered {
@@ -459,7 +492,7 @@ mod tests {
             outcome,
         };
         let body = b"{\r\n \"result\": {\"a\": \"b\\n\"}\n}".to_vec();
-        for outcome in [Ok(body), Err("no\n".to_owned())] {
+        for outcome in [Ok(body), Err(NoAnswer::Noted("no\n".to_owned()))] {
             let line = answer(outcome).line("http://h:1");
             assert!(!line.contains(&b'\n'), "{line:?}");
             let read: serde_json::Value = serde_json::from_slice(&line).unwrap();

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Root;
 use super::list::few;
-use super::misbehavior;
+use super::misbehavior::{self, EvidenceError};
 use super::proto::Message;
 use super::values::{bytes_of_hex, result, signed, time};
 use crate::rpc::number;
@@ -317,7 +317,7 @@ impl Block {
 
     /// Digest of the block's evidence against validators. `None` if it has
     /// none.
-    pub(super) fn misbehavior(&self) -> Result<Option<[u8; 32]>, String> {
+    pub(super) fn misbehavior(&self) -> Result<Option<[u8; 32]>, EvidenceError> {
         let evidence = self.block.evidence.evidence.as_deref();
         misbehavior::digest(evidence.unwrap_or_default())
     }

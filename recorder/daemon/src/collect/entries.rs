@@ -8,26 +8,49 @@ use std::fmt::Write as _;
 
 use haltbox_format::AppHash;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
 use super::block::{self, Abci, Block, HeightAnswers, Results, TxResult};
+use super::misbehavior::EvidenceError;
 use super::values::bytes_of_hex;
 
 /// Bytes kept of the log of a failed transaction. The Go module keeps as many.
 const LOG: usize = 256;
 
+/// Reasons why no entries can be made of a node's answers.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NoLines {
+    /// The block is missing.
+    #[error("the node did not return the block")]
+    Block,
+    /// A transaction is no base64.
+    #[error("a transaction is not valid base64")]
+    Transaction,
+    /// The release decides how the inputs are written.
+    #[error(
+        "cannot tell which CometBFT release executed the block: neither its results nor the \
+         node's version show it"
+    )]
+    Release,
+    /// The evidence in the block is not understood.
+    #[error("the block contains {0}")]
+    Evidence(EvidenceError),
+    /// Votes are missing.
+    #[error("the votes for the previous block are incomplete")]
+    Votes,
+    /// A hash of the header is no hex.
+    #[error("the block's header contains hashes that are not valid hex")]
+    Header,
+}
+
 impl HeightAnswers {
     /// The lines of the block, or why there are none.
-    pub(super) fn lines(&self) -> Result<Vec<String>, String> {
-        let block = self
-            .block
-            .as_ref()
-            .ok_or("the node did not return the block")?;
-        let txs = block.txs().ok_or("a transaction is not valid base64")?;
+    pub(super) fn lines(&self) -> Result<Vec<String>, NoLines> {
+        let block = self.block.as_ref().ok_or(NoLines::Block)?;
+        let txs = block.txs().ok_or(NoLines::Transaction)?;
         let digests: Vec<[u8; 32]> = txs.iter().map(|tx| Sha256::digest(tx).into()).collect();
-        let abci = self.abci.ok_or(
-            "cannot tell which CometBFT release executed the block: neither its results nor the \
-             node's version show it",
-        )?;
+        let abci = self.abci.ok_or(NoLines::Release)?;
         let input = self.input(block, &digests, abci)?;
         let mut lines = vec![self.begin(block, &input), self.with_params(input)];
         let inputs = txs.iter().zip(&digests).enumerate();
@@ -61,12 +84,12 @@ impl HeightAnswers {
 
     /// The block's inputs, which `begin-block` has a digest of. Returns an
     /// error if one is missing.
-    fn input(&self, block: &Block, digests: &[[u8; 32]], abci: Abci) -> Result<String, String> {
+    fn input(&self, block: &Block, digests: &[[u8; 32]], abci: Abci) -> Result<String, NoLines> {
         let misbehavior = block.misbehavior();
-        let misbehavior = misbehavior.map_err(|why| format!("the block contains {why}"))?;
+        let misbehavior = misbehavior.map_err(NoLines::Evidence)?;
         let misbehavior = or_null(misbehavior.as_ref().map_or(&[], |digest| &digest[..]));
         let last_commit = self.last_commit;
-        let last_commit = last_commit.ok_or("the votes for the previous block are incomplete")?;
+        let last_commit = last_commit.ok_or(NoLines::Votes)?;
         let header = &block.block.header;
         let hashes = [
             header.next_validators_hash.as_str(),
@@ -75,7 +98,7 @@ impl HeightAnswers {
         ];
         let hashes = hashes.map(|text| bytes_of_hex(text).map(|bytes| or_null(&bytes)));
         let [Some(next), Some(proposer), Some(data)] = hashes else {
-            return Err("the block's header contains hashes that are not valid hex".to_owned());
+            return Err(NoLines::Header);
         };
         let hash = or_null(block.block_id.hash.as_bytes());
         let (count, txs) = (digests.len(), hex(&Sha256::digest(digests.concat())));

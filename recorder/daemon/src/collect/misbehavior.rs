@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
 use super::list::few;
 use super::proto::Message;
@@ -84,17 +85,34 @@ struct Misbehavior {
 const DUPLICATE_VOTE: u64 = 1;
 const LIGHT_CLIENT_ATTACK: u64 = 2;
 
+/// Evidence that the application gets in another form than `/block` shows.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// Its kind is not known.
+    #[error("evidence of an unknown kind against validators ({error})")]
+    Kind {
+        /// What its JSON lacks.
+        error: serde_json::Error,
+    },
+    /// The validator's address is no hex.
+    #[error("evidence against a validator whose address is not valid hex")]
+    Address,
+    /// The validator's address does not follow from its key.
+    #[error("evidence against a validator without an ed25519 key, so its address is unknown")]
+    Key,
+}
+
 /// Digest of all evidence, as `ffi/go/abci` computes it. `None` if there is
 /// none.
 ///
 /// # Errors
-/// Which evidence the application gets in another form than `/block` shows. The
-/// text is for the operator.
-pub(super) fn digest(evidence: &[Box<RawValue>]) -> Result<Option<[u8; 32]>, String> {
+/// [`EvidenceError`].
+pub(super) fn digest(evidence: &[Box<RawValue>]) -> Result<Option<[u8; 32]>, EvidenceError> {
     let mut digests: Vec<[u8; 32]> = Vec::new();
     for piece in evidence {
-        let piece: Evidence = serde_json::from_str(piece.get())
-            .map_err(|error| format!("evidence of an unknown kind against validators ({error})"))?;
+        let piece: Evidence =
+            serde_json::from_str(piece.get()).map_err(|error| EvidenceError::Kind { error })?;
         for misbehavior in piece.misbehavior()? {
             digests.push(Sha256::digest(misbehavior.encode()).into());
         }
@@ -104,12 +122,12 @@ pub(super) fn digest(evidence: &[Box<RawValue>]) -> Result<Option<[u8; 32]>, Str
 }
 
 impl Evidence {
-    fn misbehavior(self) -> Result<Vec<Misbehavior>, String> {
+    fn misbehavior(self) -> Result<Vec<Misbehavior>, EvidenceError> {
         match self {
             Evidence::DuplicateVote(double) => Ok(vec![Misbehavior {
                 kind: DUPLICATE_VOTE,
                 address: bytes_of_hex(&double.vote.validator_address)
-                    .ok_or("evidence against a validator whose address is not valid hex")?,
+                    .ok_or(EvidenceError::Address)?,
                 power: double.validator_power,
                 height: double.vote.height,
                 time: double.timestamp,
@@ -136,17 +154,14 @@ impl Evidence {
 impl PublicKey {
     /// The address of the key. The application gets this one, not the address
     /// beside the key.
-    fn address(&self) -> Result<Vec<u8>, String> {
+    fn address(&self) -> Result<Vec<u8>, EvidenceError> {
         let key = STANDARD.decode(&self.value).ok();
         match (self.kind.as_str(), key) {
             ("tendermint/PubKeyEd25519", Some(key)) if key.len() == 32 => {
                 let digest = Sha256::digest(key);
                 Ok(digest.iter().take(20).copied().collect())
             }
-            _ => Err(
-                "evidence against a validator without an ed25519 key, so its address is unknown"
-                    .to_owned(),
-            ),
+            _ => Err(EvidenceError::Key),
         }
     }
 }

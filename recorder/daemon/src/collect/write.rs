@@ -5,18 +5,20 @@ use std::path::PathBuf;
 
 use haltbox_format::BoxName;
 use haltbox_format::blackbox::{
-    BlockFacts, BoxWriter, Coverage, HostFingerprint, Identity, ManifestFields,
+    BlockFacts, BoxError, BoxWriter, Coverage, HostFingerprint, Identity, ManifestFields,
     Options as BoxOptions,
 };
-use haltbox_model::{Profile, ShowPath};
+use haltbox_model::{Profile, ProfileError, ShowPath};
 use std::num::NonZeroU32;
+use thiserror::Error;
 
-use super::ask::{Asker, Bounds};
+use super::ask::{AnswersError, Asker, Bounds};
 use super::block::{Abci, HeightAnswers};
+use super::entries::NoLines;
 use crate::rpc::Endpoint;
 use haltbox_recorder::blackbox::{self, Published};
 use haltbox_recorder::clock;
-use haltbox_recorder::freeze::folder_of;
+use haltbox_recorder::freeze::{FreezeError, folder_of};
 
 /// Where answers come from.
 pub enum From {
@@ -50,28 +52,90 @@ pub struct Collected {
     pub whole: bool,
 }
 
+/// Reasons why no box is written of a node's answers.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// A name of a store that is none.
+    #[error("--store: expected a store's name such as bank, found {name:?}")]
+    Store {
+        /// The name.
+        name: String,
+    },
+    /// The answers of an earlier time cannot be read.
+    #[error(transparent)]
+    Answers(#[from] AnswersError),
+    /// The answers are not enough.
+    #[error("height {height} of {from}: {why}{}", behind(first))]
+    NoLines {
+        /// The height that was asked for.
+        height: u64,
+        /// The node, without its secrets.
+        from: String,
+        /// What is missing.
+        why: NoLines,
+        /// The first call that failed, and why.
+        first: Option<String>,
+    },
+    /// The folder for the box cannot be opened.
+    #[error(transparent)]
+    Folder(#[from] FreezeError),
+    /// The builtin profile cannot be read.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The folder takes no file.
+    #[error("cannot write a box in {}: {error}", out.shown())]
+    File {
+        /// The folder.
+        out: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The box cannot be written.
+    #[error("cannot write a box in {}: {error}", out.shown())]
+    Box {
+        /// The folder.
+        out: PathBuf,
+        /// What the writer said.
+        error: BoxError,
+    },
+    /// The name for the box is none.
+    #[error("{name:?} is not a valid box name")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// There is no number left for another box of the name.
+    #[error("{} already contains too many boxes of the name {name}", out.shown())]
+    Full {
+        /// The folder.
+        out: PathBuf,
+        /// The name.
+        name: String,
+    },
+}
+
+fn behind(first: &Option<String>) -> String {
+    let first = first.as_ref();
+    first.map_or(String::new(), |first| format!("; {first}"))
+}
+
 /// Asks a node, and writes a box.
 ///
 /// # Errors
-/// The node did not return the block, or the box cannot be written. The text is
-/// for the operator.
-pub fn collect(options: &Options) -> Result<Collected, String> {
+/// [`CollectError`].
+pub fn collect(options: &Options) -> Result<Collected, CollectError> {
     check_names(&options.stores)?;
     let mut asker = match &options.from {
         From::Rpc(node) => Asker::new(node.clone(), Bounds::COLLECT),
         From::Answers(lines) => Asker::of_lines(lines, Bounds::COLLECT)?,
     };
     let told = super::ask_all(&mut asker, options.height, &options.stores);
-    let lines = told.lines().map_err(|why| {
-        let failures = asker.failures();
-        let first = failures
-            .first()
-            .map_or(String::new(), |first| format!("; {first}"));
-        format!(
-            "height {} of {}: {why}{first}",
-            options.height,
-            asker.from()
-        )
+    let lines = told.lines().map_err(|why| CollectError::NoLines {
+        height: options.height,
+        from: asker.from().to_owned(),
+        why,
+        first: asker.failures().into_iter().next(),
     })?;
     let path = write(options, &told, &lines, &asker)?;
     Ok(Collected {
@@ -83,13 +147,11 @@ pub fn collect(options: &Options) -> Result<Collected, String> {
 }
 
 /// Checks the names, because they become a part of a URL.
-fn check_names(stores: &[String]) -> Result<(), String> {
+fn check_names(stores: &[String]) -> Result<(), CollectError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let sound = |name: &&String| !name.is_empty() && name.chars().all(allowed);
     match stores.iter().find(|name| !sound(name)) {
-        Some(name) => Err(format!(
-            "--store: expected a store's name such as bank, found {name:?}"
-        )),
+        Some(name) => Err(CollectError::Store { name: name.clone() }),
         None => Ok(()),
     }
 }
@@ -99,10 +161,13 @@ fn write(
     told: &HeightAnswers,
     lines: &[String],
     asker: &Asker,
-) -> Result<PathBuf, String> {
+) -> Result<PathBuf, CollectError> {
     let out = &options.out;
-    let cannot = |error: io::Error| format!("cannot write a box in {}: {error}", out.shown());
-    let folder = folder_of(out).map_err(|error| error.to_string())?;
+    let cannot = |error| CollectError::File {
+        out: out.clone(),
+        error,
+    };
+    let folder = folder_of(out)?;
     let file = folder.temporary().map_err(cannot)?;
     let identity = identity(options, told, asker)?;
     let draft = BoxOptions {
@@ -127,28 +192,31 @@ fn write(
             .try_for_each(|line| writer.evidence(line))?;
         writer.finish(identity.clone(), fields(told, &identity, asker))
     });
-    written.map_err(|error| format!("cannot write a box in {}: {error}", out.shown()))?;
-    let name = blackbox::FileStem::new(&identity.name);
-    let name = name.ok_or_else(|| format!("{:?} is not a valid box name", identity.name))?;
+    let out = || out.clone();
+    written.map_err(|error| CollectError::Box { out: out(), error })?;
+    let Some(name) = blackbox::FileStem::new(&identity.name) else {
+        let name = identity.name;
+        return Err(CollectError::Name { name });
+    };
     match file.publish_next(&name).map_err(cannot)? {
-        Published::As(name) => Ok(out.join(name)),
-        Published::AlreadyThere(name) => Err(format!(
-            "{} already contains too many boxes of the name {name}",
-            out.shown()
-        )),
+        Published::As(name) => Ok(out().join(name)),
+        Published::AlreadyThere(name) => Err(CollectError::Full { out: out(), name }),
     }
 }
 
 /// Identity of the box. Its name says `incomplete`: a HASH is only for recorded
 /// lines.
-fn identity(options: &Options, told: &HeightAnswers, asker: &Asker) -> Result<Identity, String> {
+fn identity(
+    options: &Options,
+    told: &HeightAnswers,
+    asker: &Asker,
+) -> Result<Identity, ProfileError> {
     let name = BoxName {
         height: options.height,
         hash: None,
         serial: NonZeroU32::MIN,
     };
-    let profile = Profile::builtin("host");
-    let profile = profile.map_err(|error| error.to_string())?;
+    let profile = Profile::builtin("host")?;
     let origin = format!("collected by RPC from {}, and not recorded", asker.from());
     Ok(Identity {
         name: name.to_string(),

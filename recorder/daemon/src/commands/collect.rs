@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
 use clap::Args;
 use haltbox_daemon::console;
 use haltbox_daemon::{collect, rpc};
@@ -34,11 +35,11 @@ pub(crate) struct CollectArgs {
     signing: SigningArgs,
 }
 
-pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: CollectArgs) -> anyhow::Result<ExitCode> {
     let from = match (args.rpc, &args.answers) {
         (Some(node), _) => collect::From::Rpc(node),
         (None, Some(file)) => collect::From::Answers(answers_of(file)?),
-        (None, None) => return Err("expected --rpc or --answers".to_owned()),
+        (None, None) => bail!("expected --rpc or --answers"),
     };
     let collected = collect::collect(&collect::Options {
         from,
@@ -63,14 +64,14 @@ pub(super) fn run(args: CollectArgs) -> Result<ExitCode, String> {
 /// Most bytes of answers that are read. No box has more.
 const ANSWERS: u64 = 256 << 20;
 
-fn answers_of(file: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| format!("{}: {error}", file.shown());
+fn answers_of(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let name = || file.shown().to_string();
     let mut input: Box<dyn Read> = match file == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),
-        false => Box::new(std::fs::File::open(file).map_err(cannot)?),
+        false => Box::new(std::fs::File::open(file).with_context(name)?),
     };
     let mut bytes = Vec::new();
     let read = input.by_ref().take(ANSWERS).read_to_end(&mut bytes);
-    read.map_err(cannot)?;
+    read.with_context(name)?;
     Ok(bytes)
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
 use clap::Args;
 use haltbox_daemon::console;
 use haltbox_daemon::operator::doctor::{self, Finding};
@@ -26,11 +27,11 @@ pub(crate) struct DoctorArgs {
     profile: Option<String>,
 }
 
-pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let dir = match (&args.dir, &args.try_log) {
         (_, Some(log)) => return show_log(log, args.profile.as_deref()),
         (Some(dir), None) => dir,
-        (None, None) => return Err("expected the recorder's folder, or --try-log FILE".to_owned()),
+        (None, None) => bail!("expected the recorder's folder, or --try-log FILE"),
     };
     let findings = doctor::examine(dir)?;
     let (mut wrong, mut text) = (false, String::new());
@@ -47,17 +48,17 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::from(u8::from(wrong)))
 }
 
-fn show_log(log: &Path, profile: Option<&str>) -> Result<ExitCode, String> {
+fn show_log(log: &Path, profile: Option<&str>) -> anyhow::Result<ExitCode> {
     let profile = load_profile(profile.unwrap_or("cosmos"))?;
-    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", log.shown());
+    let name = || log.shown().to_string();
     let mut input: Box<dyn BufRead> = match log == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),
         false => {
-            let file = std::fs::File::open(log).map_err(|error| cannot(&error))?;
+            let file = std::fs::File::open(log).with_context(name)?;
             Box::new(BufReader::new(file))
         }
     };
-    let reading = Reading::of(&mut input, &profile).map_err(|error| cannot(&error))?;
+    let reading = Reading::of(&mut input, &profile).with_context(name)?;
     console::print(&reading.text())?;
     Ok(ExitCode::from(u8::from(!reading.is_understood())))
 }

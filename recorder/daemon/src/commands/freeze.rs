@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use haltbox_daemon::console;
 use haltbox_daemon::operator::control::{self, Reply, Request};
@@ -39,13 +40,13 @@ pub(crate) struct FreezeArgs {
     signing: SigningArgs,
 }
 
-pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &FreezeArgs) -> anyhow::Result<ExitCode> {
     let ring = RecorderDir::ring_meant(&args.source);
     let dir = RecorderDir::of_ring(&ring);
     let folder = dir.path();
     // The recorder has another working folder than this command.
     let boxes = args.boxes.as_deref().map(std::path::absolute).transpose();
-    let boxes = boxes.map_err(|error| format!("--boxes: {error}"))?;
+    let boxes = boxes.context("--boxes")?;
     let request = Request::Freeze {
         height: args.height,
         boxes: boxes.clone(),
@@ -53,28 +54,28 @@ pub(super) fn run(args: &FreezeArgs) -> Result<ExitCode, String> {
     // A recorder answers for the ring that it writes, not for a renamed one.
     let in_use = RecorderDir::is_ring(&ring);
     if in_use && args.profile.is_some() && answers(folder) {
-        return Err(format!(
+        bail!(
             "a recorder is running in {}, and freezes with the profile it records with. Leave out \
              --profile",
             folder.shown()
-        ));
+        );
     }
     let asked = in_use.then(|| control::ask(folder, &request)).transpose();
     let asked = asked
         .map(Option::flatten)
-        .map_err(|error| format!("the recorder of {} did not answer: {error}", folder.shown()))?;
+        .with_context(|| format!("the recorder of {} did not answer", folder.shown()))?;
     match asked {
         Some(Reply::Frozen { told, path }) => answer(args, &told, path.map(PathBuf::from)),
         // A recorder of an older version does not tell the path.
         Some(Reply::Done(told)) => answer(args, &told, None),
-        Some(Reply::Failed(text)) => Err(text),
-        Some(Reply::AtWork { .. }) => Err("unexpected answer from the recorder".to_owned()),
+        Some(Reply::Failed(text)) => Err(anyhow!(text)),
+        Some(Reply::AtWork { .. }) => bail!("unexpected answer from the recorder"),
         None => freeze_alone(args, &ring, boxes.unwrap_or_else(|| dir.boxes())),
     }
 }
 
 /// Prints the message of a box, and signs the box if that was asked for.
-fn answer(args: &FreezeArgs, told: &str, path: Option<PathBuf>) -> Result<ExitCode, String> {
+fn answer(args: &FreezeArgs, told: &str, path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     console::print(told)?;
     args.signing.sign(path.as_deref())
 }
@@ -85,11 +86,11 @@ fn answers(folder: &Path) -> bool {
 }
 
 /// Freezes without a recorder. Reads the ring, and writes only the box.
-fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCode, String> {
-    let file = std::fs::File::open(ring)
-        .map_err(|error| format!("cannot open {}: {error}", ring.shown()))?;
-    let view = RingView::read(&file).map_err(|error| format!("{} {error}", ring.shown()))?;
-    let mut history = History::read(&file, &view).map_err(|error| error.to_string())?;
+fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> anyhow::Result<ExitCode> {
+    let file =
+        std::fs::File::open(ring).with_context(|| format!("cannot open {}", ring.shown()))?;
+    let view = RingView::read(&file).map_err(|error| anyhow!("{} {error}", ring.shown()))?;
+    let mut history = History::read(&file, &view)?;
     let profile = Arc::new(profile_of_dead(args, ring, &history)?);
     let told = attached::state(ring).unwrap_or_default();
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));
@@ -97,7 +98,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
     let oldest = view.lane(Lane::Main).first_counter().unwrap_or(0);
     let subject = Subject::of(&history.life, args.height, oldest);
     let folder = ring.parent().unwrap_or(Path::new("."));
-    let holder = Holder::of(folder, subject, args.height).map_err(|error| error.to_string())?;
+    let holder = Holder::of(folder, subject, args.height)?;
     let Subject { of, reason, .. } = match holder {
         Holder::Ring(subject) => subject,
         Holder::Archive(block) => return freeze_archived(args, &block, &boxes),
@@ -110,8 +111,7 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
         node_program: Program::of_folder(folder),
         ask: None,
     };
-    let frozen =
-        freeze::freeze_attached(&file, &plan, ring, &told).map_err(|error| error.to_string())?;
+    let frozen = freeze::freeze_attached(&file, &plan, ring, &told)?;
     let told = halt_message::frozen(&frozen, None);
     answer(args, &told, Some(frozen.path))
 }
@@ -119,13 +119,13 @@ fn freeze_alone(args: &FreezeArgs, ring: &Path, boxes: PathBuf) -> Result<ExitCo
 /// The profile for a ring without a recorder. Refuses one whose rules differ
 /// from the recorded ones: it would give the blocks names that no other node
 /// has.
-fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<Profile, String> {
+fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> anyhow::Result<Profile> {
     let Some(asked) = &args.profile else {
-        return of_ring(ring, history).map_err(|error| error.to_string());
+        return Ok(of_ring(ring, history)?);
     };
     let profile = load_profile(asked)?;
     match history.sessions.last() {
-        Some((_, session)) if !is_of(&profile, session) => Err(format!(
+        Some((_, session)) if !is_of(&profile, session) => bail!(
             "{} was recorded with the profile {}, but --profile asks for {}, which would give its \
              blocks other names. Leave out --profile; a custom profile is read from profile.json \
              beside the ring",
@@ -135,7 +135,7 @@ fn profile_of_dead(args: &FreezeArgs, ring: &Path, history: &History) -> Result<
                 true => "a profile of the same name with other rules",
                 false => &profile.name,
             }
-        )),
+        ),
         _ => Ok(profile),
     }
 }
@@ -144,9 +144,8 @@ fn freeze_archived(
     args: &FreezeArgs,
     block: &ArchivedBlock,
     boxes: &Path,
-) -> Result<ExitCode, String> {
-    let frozen = block.freeze(boxes, BY_REQUEST);
-    let frozen = frozen.map_err(|error| error.to_string())?;
+) -> anyhow::Result<ExitCode> {
+    let frozen = block.freeze(boxes, BY_REQUEST)?;
     let told = halt_message::frozen(&frozen, None);
     answer(args, &told, Some(frozen.path))
 }

@@ -23,7 +23,7 @@ pub(crate) struct GuardArgs {
 
 /// Runs the command. Ignores errors of printing: a closed output must not keep
 /// a node down.
-pub(super) fn run(args: &GuardArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &GuardArgs) -> anyhow::Result<ExitCode> {
     if let Some(height) = args.release {
         console::print(&guard::release(&args.dir, height)?)?;
         return Ok(ExitCode::SUCCESS);

@@ -14,12 +14,13 @@ pub(crate) mod status;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use haltbox_model::{Profile, ShowPath};
 
 use crate::Command;
 
-/// Runs a command. Returns the exit code, or the error in words.
-pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
+/// Runs a command. Returns the exit code, or the error to print.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Record(args) => record::run(&args),
         Command::Run(args) => run::run(&args),
@@ -34,10 +35,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
 
 /// Makes a path absolute. Messages name it, and people use it in other shells
 /// and in the command of `--on-freeze`.
-fn absolute(path: &Path) -> Result<PathBuf, String> {
-    std::path::absolute(path).map_err(|error| format!("{}: {error}", path.shown()))
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| path.shown().to_string())
 }
 
-fn load_profile(name: &str) -> Result<Profile, String> {
-    Profile::named(name, |file| std::fs::read(file)).map_err(|error| error.to_string())
+fn load_profile(name: &str) -> anyhow::Result<Profile> {
+    Ok(Profile::named(name, |file| std::fs::read(file))?)
 }

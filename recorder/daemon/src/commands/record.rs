@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::{Args, CommandFactory};
 use haltbox_daemon::intake::Place;
 use haltbox_daemon::run::link::Handed;
 use haltbox_daemon::{attach, serve};
 use haltbox_model::Profile;
+use thiserror::Error;
 
 use super::recording_options::RecordingArgs;
 use super::{absolute, load_profile};
@@ -62,12 +64,12 @@ pub(crate) struct RecordArgs {
     recording: RecordingArgs,
 }
 
-pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     check_attached(args);
     match (&args.attach, &args.dir) {
         (Some(ring), _) => attach_to(ring, args),
         (None, Some(dir)) => record_into(dir, args),
-        (None, None) => Err("nowhere to record: give --dir".to_owned()),
+        (None, None) => bail!("nowhere to record: give --dir"),
     }
 }
 
@@ -89,7 +91,7 @@ fn check_attached(args: &RecordArgs) {
     Cli::command().error(kind, text).exit()
 }
 
-fn attach_to(ring: &Path, given: &RecordArgs) -> Result<ExitCode, String> {
+fn attach_to(ring: &Path, given: &RecordArgs) -> anyhow::Result<ExitCode> {
     let args = &given.recording;
     let node_log = given.node_log.as_deref().map(Place::from);
     let node_log = node_log.or(given.journal.clone().map(Place::Journal));
@@ -107,17 +109,17 @@ fn attach_to(ring: &Path, given: &RecordArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
+fn record_into(dir: &Path, args: &RecordArgs) -> anyhow::Result<ExitCode> {
     let wrapped = args.wrapped_fifo.clone().map(Place::Wrapped);
     let slog = args.slog.as_deref().map(Place::from).or(wrapped);
     let node_log = args.node_log.as_deref().map(Place::from);
     let node_log = node_log.or(args.journal.clone().map(Place::Journal));
     if slog.is_none() && node_log.is_none() {
-        return Err("nothing to record: give --slog, and --node-log or --journal".to_owned());
+        bail!("nothing to record: give --slog, and --node-log or --journal");
     }
     let takes_stdin = matches!(slog, Some(Place::Stdin | Place::Wrapped(_)));
     if takes_stdin && node_log == Some(Place::Stdin) {
-        return Err("only one of --slog and --node-log can be standard input".to_owned());
+        bail!("only one of --slog and --node-log can be standard input");
     }
     let profile = args.recording.profile();
     serve::serve(serve::Options {
@@ -143,16 +145,22 @@ fn record_into(dir: &Path, args: &RecordArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A text that is no unit's name.
+#[derive(Debug, Error)]
+#[error("expected a unit's name such as agd.service, found {text:?}")]
+struct NoUnit {
+    text: String,
+}
+
 /// Reads a unit's name. Refuses a pattern, because it would let lines of other
 /// units in.
-fn parse_unit(text: &str) -> Result<String, String> {
+fn parse_unit(text: &str) -> Result<String, NoUnit> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     let sound = !text.is_empty() && !text.starts_with('-') && text.chars().all(allowed);
     let unit = || match text.contains('.') {
         true => text.to_owned(),
         false => format!("{text}.service"),
     };
-    sound
-        .then(unit)
-        .ok_or_else(|| format!("expected a unit's name such as agd.service, found {text:?}"))
+    let text = text.to_owned();
+    sound.then(unit).ok_or(NoUnit { text })
 }

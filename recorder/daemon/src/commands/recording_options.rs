@@ -89,13 +89,13 @@ impl RecordingArgs {
         self.profile.as_deref().unwrap_or("agoric")
     }
 
-    pub(super) fn rpc(&self) -> Result<rpc::Options, String> {
+    pub(super) fn rpc(&self) -> anyhow::Result<rpc::Options> {
         let options = rpc::Options {
             own: self.rpc.clone(),
             peers: self.peer_rpc.clone(),
             every: Duration::from_secs(self.rpc_seconds.unwrap_or(RPC_SECONDS)),
         };
-        options.check().map_err(|error| error.to_string())?;
+        options.check()?;
         Ok(options)
     }
 
@@ -106,7 +106,7 @@ impl RecordingArgs {
         }
     }
 
-    pub(super) fn signer(&self) -> Result<Option<Signer>, String> {
+    pub(super) fn signer(&self) -> anyhow::Result<Option<Signer>> {
         let key = self.sign.as_deref().map(absolute).transpose()?;
         Ok(key.map(Signer::new))
     }

@@ -39,7 +39,7 @@ pub(crate) struct RunArgs {
     command: Vec<OsString>,
 }
 
-pub(super) fn run(args: &RunArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // Check these here: a recorder that ends over them leaves the node running.
     load_profile(args.recording.profile())?;
     args.recording.rpc()?;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, String> {
         patience: Duration::from_secs(args.wait_seconds),
         command: args.command.clone(),
     };
-    haltbox_daemon::run::run(&options).map(ExitCode::from)
+    Ok(ExitCode::from(haltbox_daemon::run::run(&options)?))
 }
 
 /// Options of `run` that the recorder does not get, or gets with another value.

@@ -21,7 +21,7 @@ impl SigningArgs {
     /// Signs a box if that was asked for, and prints where the signature is.
     /// `path` is `None` if the recorder did not tell it. The exit code is 1 if
     /// the box has no signature: the box is there all the same.
-    pub(super) fn sign(&self, path: Option<&Path>) -> Result<ExitCode, String> {
+    pub(super) fn sign(&self, path: Option<&Path>) -> anyhow::Result<ExitCode> {
         let Some(signer) = self.sign.clone().map(Signer::new) else {
             return Ok(ExitCode::SUCCESS);
         };

@@ -26,12 +26,12 @@ pub(crate) struct StatusArgs {
     max_block_age: Option<u64>,
 }
 
-pub(super) fn run(args: &StatusArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let judging = Judging {
         max_block_age: args.max_block_age.map(Duration::from_secs),
         answers: None,
     };
-    let status = inspect::judge(&args.source, &judging).map_err(|error| error.to_string())?;
+    let status = inspect::judge(&args.source, &judging)?;
     if args.prometheus {
         console::print(&prometheus::text(&status))?;
         return Ok(ExitCode::SUCCESS);

@@ -3,18 +3,19 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use haltbox_format::Stream;
 use haltbox_format::ring::RingView;
 use haltbox_model::history::History;
 use haltbox_model::{Profile, ShowPath};
+use thiserror::Error;
 
 use crate::operator::concern::Concern;
 use crate::operator::concerns::{CLOCK_SLACK_MS, LAGGING, Room, place_of};
 use crate::operator::contents::{self, Contents};
-use crate::operator::inspect;
+use crate::operator::inspect::{self, LookError, Unseen};
 use crate::operator::source_state::SourceState;
 use crate::operator::status::Status;
 use crate::sources::journald::SCHEME;
@@ -22,7 +23,7 @@ use haltbox_model::size::human_bytes;
 use haltbox_recorder::clock;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::ring::file::file_system_name;
-use haltbox_recorder::ring_profile::of_ring;
+use haltbox_recorder::ring_profile::{RingProfileError, of_ring};
 
 /// 2026-01-01. An earlier time means that the clock was never set.
 const BUILT_MS: u64 = 1_767_225_600_000;
@@ -54,13 +55,25 @@ fn wrong(what: impl Into<String>, mend: impl Into<String>) -> Finding {
     }
 }
 
+/// No ring can be read in the folder.
+#[derive(Debug, Error)]
+#[error("{error}; is {} the --dir of a recorder?", dir.shown())]
+pub struct NotExamined {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Why not.
+    pub error: LookError,
+}
+
 /// Examines a recorder's folder.
 ///
 /// # Errors
-/// No ring can be read. The text says what to do.
-pub fn examine(dir: &Path) -> Result<Vec<Finding>, String> {
-    let status = inspect::look(dir)
-        .map_err(|error| format!("{error}; is {} the --dir of a recorder?", dir.shown()))?;
+/// [`NotExamined`].
+pub fn examine(dir: &Path) -> Result<Vec<Finding>, NotExamined> {
+    let status = inspect::look(dir).map_err(|error| NotExamined {
+        dir: dir.to_owned(),
+        error,
+    })?;
     let mut findings = vec![recording(&status), place(dir), permissions(dir)];
     findings.extend([file_system(dir), room(dir, &status)]);
     findings.push(time(&status, clock::now_ms()));
@@ -255,7 +268,10 @@ fn room(dir: &Path, status: &Status) -> Finding {
 fn contents_of(status: &Status) -> Vec<Finding> {
     let profile = match profile_of(&status.ring) {
         Ok(profile) => profile,
-        Err(error) => return vec![wrong(error, "give the recorder its --profile file again")],
+        Err(error) => {
+            let mend = "give the recorder its --profile file again";
+            return vec![wrong(error.to_string(), mend)];
+        }
     };
     let attached = status.attached.iter().filter(|attached| attached.alive);
     let beside = attached.flat_map(|attached| attached.sources.iter().map(|s| (s, attached.pid)));
@@ -292,12 +308,27 @@ fn contents_of(status: &Status) -> Vec<Finding> {
     findings
 }
 
-fn profile_of(ring: &Path) -> Result<Profile, String> {
-    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
-    let file = fs::File::open(ring).map_err(|error| cannot(&error))?;
-    let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
-    let history = History::read(&file, &view).map_err(|error| cannot(&error))?;
-    of_ring(ring, &history).map_err(|error| error.to_string())
+/// The profile that a ring was recorded with is not known.
+#[derive(Debug, Error)]
+enum NoProfile {
+    #[error("{}: {error}", ring.shown())]
+    Ring { ring: PathBuf, error: Unseen },
+    #[error(transparent)]
+    Profile(#[from] RingProfileError),
+}
+
+fn profile_of(ring: &Path) -> Result<Profile, NoProfile> {
+    let history = history_of(ring).map_err(|error| NoProfile::Ring {
+        ring: ring.to_owned(),
+        error,
+    })?;
+    Ok(of_ring(ring, &history)?)
+}
+
+fn history_of(ring: &Path) -> Result<History, Unseen> {
+    let file = fs::File::open(ring)?;
+    let view = RingView::read_marks(&file)?;
+    Ok(History::read(&file, &view)?)
 }
 
 fn stream_of(source: &SourceState) -> Option<Stream> {

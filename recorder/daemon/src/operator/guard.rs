@@ -6,10 +6,13 @@
 //! is the one of the box. If one of these is not known, the node may start: a
 //! guard in doubt would keep a healthy node down.
 
+mod no_refusal;
+
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -30,6 +33,8 @@ use haltbox_recorder::host::program::Program;
 use haltbox_recorder::machine;
 use haltbox_recorder::recorder_dir::RecorderDir;
 use haltbox_recorder::{open_regular, owner_only};
+pub use no_refusal::{NoFacts, ReleaseError, Unusable};
+use no_refusal::{NoHold, NoManifest, NotTheBuild, short};
 
 /// File beside the ring: the boxes that no longer keep the node from starting.
 const RELEASED: &str = "released";
@@ -84,8 +89,8 @@ struct RingFacts {
 /// What the guard makes of a block that differs.
 enum Standing {
     Holds(Hold),
-    /// No start is refused over it. The text says why.
-    Not(String),
+    /// No start is refused over it.
+    Not(NoHold),
 }
 
 /// Decides over a start of the node whose recorder has this folder. `program`
@@ -115,15 +120,15 @@ pub fn judge(dir: &Path, program: Option<&Path>) -> Verdict {
 fn judge_now(dir: &Path, program: Option<PathBuf>) -> Verdict {
     let told = match told_of(dir) {
         Ok(told) => told,
-        Err(why) => return Verdict::Start(why),
+        Err(why) => return Verdict::Start(why.to_string()),
     };
     let mut why = "no box here proves that this node's hash differs".to_owned();
     for standing in standings(&folder_of(dir), &told.blocks) {
         match standing {
-            Standing::Not(reason) => why = reason,
+            Standing::Not(reason) => why = reason.to_string(),
             Standing::Holds(hold) => match told.is_build(&hold, dir, program.as_deref()) {
                 Ok(program) => return Verdict::Refuse(hold.refusal(dir, &program)),
-                Err(reason) => why = reason,
+                Err(reason) => why = reason.to_string(),
             },
         }
     }
@@ -133,33 +138,32 @@ fn judge_now(dir: &Path, program: Option<PathBuf>) -> Verdict {
 impl RingFacts {
     /// The executable to start, if it is proved to be the one of the box.
     /// Otherwise says why not.
-    fn is_build(&self, hold: &Hold, dir: &Path, given: Option<&Path>) -> Result<PathBuf, String> {
-        let name = Outside::text(&hold.name);
+    fn is_build(
+        &self,
+        hold: &Hold,
+        dir: &Path,
+        given: Option<&Path>,
+    ) -> Result<PathBuf, NotTheBuild> {
+        let (name, build) = (hold.name.clone(), hold.build);
         let told = || Program::path_of_folder(&folder_of(dir));
-        let program = given.map(Path::to_owned).or_else(told);
-        let program = program.ok_or_else(|| {
-            format!(
-                "{name} is of the build {}, but the build that is to be started is unknown: give \
-                 --exe PATH",
-                short(&hold.build)
-            )
-        })?;
-        let cannot = |error: io::Error| format!("{}: {error}", program.shown());
+        let Some(program) = given.map(Path::to_owned).or_else(told) else {
+            return Err(NotTheBuild::Unknown { name, build });
+        };
+        let cannot = |error| NotTheBuild::Io {
+            program: program.clone(),
+            error,
+        };
         let found = machine::sha256(&program).map_err(cannot)?;
-        if found != hold.build {
-            return Err(format!(
-                "{} is another build ({}) than the one of {name} ({})",
-                program.shown(),
-                short(&found),
-                short(&hold.build)
-            ));
+        if found != build {
+            return Err(NotTheBuild::Another {
+                program,
+                found,
+                name,
+                build,
+            });
         }
         match self.was_put_there_later(hold, &program).map_err(cannot)? {
-            true => Err(format!(
-                "{} was installed while the node of {name} was running, so that node may have \
-                 been another build",
-                program.shown()
-            )),
+            true => Err(NotTheBuild::Installed { program, name }),
             false => Ok(program),
         }
     }
@@ -188,37 +192,30 @@ pub(crate) fn holds<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Ite
 /// operator.
 ///
 /// # Errors
-/// No box of this height refuses a start, or the release cannot be saved. The
-/// text is for the operator.
-pub fn release(dir: &Path, height: u64) -> Result<String, String> {
+/// [`ReleaseError`].
+pub fn release(dir: &Path, height: u64) -> Result<String, ReleaseError> {
     let folder = folder_of(dir);
     let told = told_of(dir)?;
     let (meant, others): (Vec<_>, Vec<_>) =
         holds(&folder, &told.blocks).partition(|hold| hold.height == height);
     if meant.is_empty() {
-        return Err(nothing_to_release(height, &others));
+        let others = others.iter().map(|hold| hold.height).collect();
+        return Err(ReleaseError::NoReason { height, others });
     }
     let names: Vec<&str> = meant.iter().map(|hold| hold.name.as_str()).collect();
-    let noted = remember(&folder, &names);
-    noted.map_err(|error| format!("{}: {error}", folder.join(RELEASED).shown()))?;
+    remember(&folder, &names).map_err(|error| ReleaseError::Save {
+        path: folder.join(RELEASED),
+        error,
+    })?;
     Ok(format!(
         "haltbox guard: a start is no longer refused because of {}. No box is removed.\n",
         Outside::text(&names.join(" "))
     ))
 }
 
-fn nothing_to_release(height: u64, others: &[Hold]) -> String {
-    let others: Vec<String> = others.iter().map(|hold| hold.height.to_string()).collect();
-    let others = match others.is_empty() {
-        true => "none".to_owned(),
-        false => others.join(", "),
-    };
-    format!("height {height} is no reason to refuse a start; heights that are: {others}")
-}
-
 /// The guard's view of each diverged block, the newest first.
 fn standings<'a>(dir: &'a Path, blocks: &'a [Block]) -> impl Iterator<Item = Standing> + 'a {
-    let released = released(dir);
+    let released = released(dir).map_err(Arc::new);
     let diverged = blocks.iter().enumerate().rev();
     let diverged = diverged.filter(|(_, block)| block.state == State::Diverged);
     diverged.map(move |(index, block)| {
@@ -235,40 +232,43 @@ fn standing(
     dir: &Path,
     block: &Block,
     later: &[Block],
-    released: &io::Result<Vec<String>>,
-) -> Result<Hold, String> {
+    released: &Result<Vec<String>, Arc<io::Error>>,
+) -> Result<Hold, NoHold> {
     let height = block.of.height;
     agreed_since(block, later)?;
-    let name = block.frozen.as_ref();
-    let name = name.ok_or_else(|| format!("no box holds height {height} yet"))?;
-    let shown = Outside::text(name).to_string();
+    let Some(name) = block.frozen.clone() else {
+        return Err(NoHold::NoBox { height });
+    };
     match released {
-        Err(error) => return Err(format!("cannot read {RELEASED} beside the ring: {error}")),
-        Ok(names) if names.contains(name) => return Err(format!("{shown} was released")),
+        Err(error) => return Err(NoHold::Released(Arc::clone(error))),
+        Ok(names) if names.contains(&name) => return Err(NoHold::Allowed { name }),
         Ok(_) => {}
     }
-    let manifest = manifest(dir, name).map_err(|error| format!("{shown}: {error}"))?;
-    let build = manifest.host.node_sha256;
-    let build = build
-        .ok_or_else(|| format!("{shown} does not contain the digest of the node's executable"))?;
+    let manifest = match manifest(dir, &name) {
+        Ok(manifest) => manifest,
+        Err(why) => return Err(NoHold::Manifest { name, why }),
+    };
+    let Some(build) = manifest.host.node_sha256 else {
+        return Err(NoHold::NoBuild { name });
+    };
     Ok(Hold {
         height,
         build,
         quote: quote(
-            name,
+            &name,
             &manifest.identity.reason,
             block.app_hash,
             block.network,
         ),
         from: block.from.main,
         field: block.why.clone().unwrap_or(APP_HASH.to_owned()),
-        name: name.clone(),
+        name,
     })
 }
 
 /// Returns an error if a later block stands on this one, or if it was executed
 /// again with another result.
-fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
+fn agreed_since(block: &Block, later: &[Block]) -> Result<(), NoHold> {
     let height = block.of.height;
     // A node executes a proposal at most one height above the last decided
     // block. So a block that begins higher stands on a committed one, even if
@@ -278,48 +278,44 @@ fn agreed_since(block: &Block, later: &[Block]) -> Result<(), String> {
         b.of.height > height && done || b.of.height > height.saturating_add(1)
     };
     if let Some(next) = later.iter().find(went_on) {
-        return Err(format!(
-            "the chain has continued after height {height}: height {} was committed since",
-            next.of.height
-        ));
+        let next = next.of.height;
+        return Err(NoHold::WentOn { height, next });
     }
     let other = |b: &&Block| b.app_hash.zip(block.app_hash).is_some_and(|(a, b)| a != b);
     let mut again = later.iter().filter(|b| b.of.height == height);
     if again.any(|b| b.state == State::Confirmed || other(&b)) {
-        return Err(format!(
-            "height {height} was executed again since, with another result"
-        ));
+        return Err(NoHold::Again { height });
     }
     let equal = block.app_hash.is_some() && block.app_hash == block.network;
     match equal && block.why.as_deref().is_none_or(|field| field == APP_HASH) {
-        true => Err(format!(
-            "this node's AppHash of height {height} equals the network's"
-        )),
+        true => Err(NoHold::Equal { height }),
         false => Ok(()),
     }
 }
 
-fn manifest(dir: &Path, name: &str) -> Result<Manifest, String> {
+fn manifest(dir: &Path, name: &str) -> Result<Manifest, NoManifest> {
     let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    if !is_name {
+        return Err(NoManifest::Name);
+    }
     let path = RecorderDir::at(dir).boxes().join(name);
-    let file = match is_name {
-        true => open_regular::open(&path).map_err(|error| error.to_string())?,
-        false => return Err("it is not a valid box name".to_owned()),
-    };
-    Manifest::read(&file).map_err(|error| error.to_string())
+    Ok(Manifest::read(&open_regular::open(&path)?)?)
 }
 
 /// Reads the ring of a folder.
-fn told_of(dir: &Path) -> Result<RingFacts, String> {
+fn told_of(dir: &Path) -> Result<RingFacts, NoFacts> {
     let ring = RecorderDir::ring_meant(dir);
-    let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", ring.shown());
-    let file = open_regular::open(&ring).map_err(|error| cannot(&error))?;
-    let view = RingView::read_marks(&file).map_err(|error| cannot(&error))?;
+    facts(dir, &ring).map_err(|why| NoFacts { ring, why })
+}
+
+fn facts(dir: &Path, ring: &Path) -> Result<RingFacts, Unusable> {
+    let file = open_regular::open(ring)?;
+    let view = RingView::read_marks(&file)?;
     if view.superblock.as_ref().is_some_and(machine::is_others) {
-        return Err(cannot(&"it was made on another machine"));
+        return Err(Unusable::OtherMachine);
     }
-    let mut history = History::read(&file, &view).map_err(|error| cannot(&error))?;
-    if let Some(told) = attached::state(&ring) {
+    let mut history = History::read(&file, &view)?;
+    if let Some(told) = attached::state(ring) {
         let id = view.superblock.map(|superblock| RingId(superblock.uuid));
         history.life.apply_attached(&told, id, history.last.at);
     }
@@ -382,10 +378,6 @@ fn remember(dir: &Path, names: &[&str]) -> io::Result<()> {
     let mut lines: Vec<String> = known.lines().map(str::to_owned).chain(new).collect();
     lines.drain(..lines.len().saturating_sub(REMEMBERED));
     owner_only::replace(&path, (lines.join("\n") + "\n").as_bytes())
-}
-
-fn short(digest: &Digest) -> String {
-    digest.to_string().chars().take(16).collect()
 }
 
 impl Hold {

@@ -36,14 +36,20 @@ use haltbox_recorder::ring_profile::of_ring;
 #[derive(Debug, Error)]
 #[error("{} {error}", ring.shown())]
 pub struct LookError {
-    ring: PathBuf,
-    error: Unseen,
+    /// Where the ring should be.
+    pub ring: PathBuf,
+    /// What is wrong with it.
+    pub error: Unseen,
 }
 
+/// Why a ring cannot be read.
 #[derive(Debug, Error)]
-enum Unseen {
+#[non_exhaustive]
+pub enum Unseen {
+    /// It cannot be opened.
     #[error("{}", not_opened(.0))]
     NotOpened(io::Error),
+    /// It is no ring.
     #[error(transparent)]
     Ring(#[from] RingError),
     /// Of the ring or of what is beside it, after the ring was opened.

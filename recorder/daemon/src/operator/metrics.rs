@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,7 +19,8 @@ use crate::exposition::CONTENT_TYPE;
 use crate::operator::callers::{Callers, Heard, Limits};
 use crate::operator::concern::Judging;
 use crate::operator::control::ALIVE;
-use crate::operator::{inspect, prometheus};
+use crate::operator::inspect::{self, LookError};
+use crate::operator::prometheus;
 use crate::service::Pulse;
 
 /// A result is served for at least this long ...
@@ -106,13 +108,13 @@ struct Look {
 }
 
 struct Seen {
-    text: Result<String, String>,
+    text: Result<String, Arc<LookError>>,
     /// Until when the text is served.
     until: Instant,
 }
 
 impl Look {
-    fn text(&mut self) -> Result<String, String> {
+    fn text(&mut self) -> Result<String, Arc<LookError>> {
         let still = |seen: &&Seen| Instant::now() < seen.until;
         if let Some(seen) = self.seen.as_ref().filter(still) {
             return seen.text.clone();
@@ -124,7 +126,7 @@ impl Look {
         };
         let status = inspect::judge(&self.dir, &judging);
         let text = status.map(|status| prometheus::text(&status));
-        let text = text.map_err(|error| error.to_string());
+        let text = text.map_err(Arc::new);
         let rest = FRESH.max(begun.elapsed().saturating_mul(REST));
         self.seen = Some(Seen {
             text: text.clone(),
@@ -179,7 +181,7 @@ fn wait(listener: &TcpListener, callers: &Callers<TcpStream>) {
 fn reply(
     mut stream: &TcpStream,
     request: &Request,
-    text: impl FnOnce() -> Result<String, String>,
+    text: impl FnOnce() -> Result<String, Arc<LookError>>,
 ) -> io::Result<()> {
     let answer = match request {
         Request::Metrics { body } => match text() {
@@ -286,10 +288,11 @@ mod tests {
             pulse: Pulse::new(),
             seen: None,
         };
-        let first = look.text();
+        let text = |look: &mut Look| look.text().map_err(|error| error.to_string());
+        let first = text(&mut look);
         assert!(first.is_err());
         let until = look.seen.as_ref().map(|seen| seen.until);
-        assert_eq!(look.text(), first);
+        assert_eq!(text(&mut look), first);
         assert_eq!(look.seen.as_ref().map(|seen| seen.until), until);
     }
 }

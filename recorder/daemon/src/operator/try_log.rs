@@ -9,6 +9,7 @@ use haltbox_format::Stream;
 use haltbox_format::mark::Position;
 use haltbox_model::lifecycle::{Accused, Lifecycle};
 use haltbox_model::{Event, NodeLog, Outside, Profile};
+use thiserror::Error;
 
 use haltbox_recorder::not_understood;
 use haltbox_recorder::triggers::{Policy, then};
@@ -50,20 +51,34 @@ struct Block {
     network: bool,
 }
 
+/// Why a log is not read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadingError {
+    /// The profile is for no node's log.
+    #[error("the profile {name} has no rules for a node's log")]
+    NoRules {
+        /// The name of the profile.
+        name: String,
+    },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] io::Error),
+}
+
 impl Reading {
     /// Reads a log to its end.
     ///
     /// # Errors
-    /// The log cannot be read, or the profile has no rules for a node's log.
-    pub fn of(log: &mut dyn BufRead, profile: &Profile) -> Result<Reading, String> {
-        let rules = profile
-            .node
-            .as_ref()
-            .ok_or_else(|| format!("the profile {} has no rules for a node's log", profile.name))?;
+    /// [`ReadingError`].
+    pub fn of(log: &mut dyn BufRead, profile: &Profile) -> Result<Reading, ReadingError> {
+        let name = || profile.name.clone();
+        let rules = profile.node.as_ref();
+        let rules = rules.ok_or_else(|| ReadingError::NoRules { name: name() })?;
         let (mut reading, mut memory) = (Reading::default(), NodeLog::default());
         let mut life = Lifecycle::default();
         let (mut line, mut last) = (Vec::new(), Vec::new());
-        while let Some(complete) = next_line(log, &mut line).map_err(|error| error.to_string())? {
+        while let Some(complete) = next_line(log, &mut line)? {
             reading.lines += 1;
             let mut told = false;
             rules.read(&mut memory, &line, complete, &mut |event| {

@@ -157,6 +157,16 @@ pub(super) enum Trouble {
     Refused,
 }
 
+/// Why a call has no body to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum CallError {
+    /// The text alone, without the secrets of the URL: the library's error has them.
+    #[error("{0}")]
+    NoAnswer(String),
+    #[error("status {status}, {bytes} bytes that are not JSON")]
+    NoJson { status: u16, bytes: usize },
+}
+
 /// An HTTP client for one node.
 pub(crate) struct Client {
     agent: ureq::Agent,
@@ -209,19 +219,19 @@ impl Client {
     }
 
     /// The body of an answer as it came, but without the secrets of the URL. At
-    /// most `limit` bytes, and only JSON. Otherwise says why not.
-    pub(crate) fn raw(&self, call: &str, limit: u64) -> Result<Vec<u8>, String> {
+    /// most `limit` bytes, and only JSON.
+    pub(crate) fn raw(&self, call: &str, limit: u64) -> Result<Vec<u8>, CallError> {
         let answer = self.fetch_within(call, limit);
         let (status, body) = answer.map_err(|error| {
             let error = self.endpoint.hide(error.to_string().into_bytes());
-            shown(&String::from_utf8_lossy(&error))
+            CallError::NoAnswer(shown(&String::from_utf8_lossy(&error)))
         })?;
         match serde_json::from_slice::<&RawValue>(&body) {
             Ok(_) => Ok(self.endpoint.hide(body)),
-            Err(_) => Err(format!(
-                "status {status}, {} bytes that are not JSON",
-                body.len()
-            )),
+            Err(_) => Err(CallError::NoJson {
+                status,
+                bytes: body.len(),
+            }),
         }
     }
 

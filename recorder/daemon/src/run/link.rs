@@ -20,6 +20,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
+use thiserror::Error;
 
 use crate::sources::pipe::read_now;
 use crate::sources::wrapped::Rest;
@@ -170,16 +171,21 @@ impl fmt::Display for Handed {
     }
 }
 
-impl FromStr for Handed {
-    type Err = String;
+/// The option does not have the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected end=NUMBER: only haltbox run uses this option")]
+pub struct NotHanded;
 
-    fn from_str(text: &str) -> Result<Handed, String> {
+impl FromStr for Handed {
+    type Err = NotHanded;
+
+    fn from_str(text: &str) -> Result<Handed, NotHanded> {
         let of = |name: &str| {
             let mut parts = text.split(',').filter_map(|part| part.split_once('='));
             parts.find(|(found, _)| *found == name)?.1.parse().ok()
         };
         Ok(Handed {
-            end: of("end").ok_or("expected end=NUMBER: only haltbox run uses this option")?,
+            end: of("end").ok_or(NotHanded)?,
             rest: of("rest"),
             output: of("output"),
         })

@@ -27,9 +27,11 @@ use std::time::{Duration, Instant};
 use haltbox_format::mark::Tail;
 use nix::fcntl::{FallocateFlags, fallocate};
 use rustix::process::{Resource, getrlimit};
+use thiserror::Error;
 
 use super::link;
 use log::Log;
+pub use log::LogError;
 
 /// Name of the log in the recorder's folder.
 pub const NODE_LOG: &str = "node.log";
@@ -60,6 +62,45 @@ struct Memory {
     say: fn(&str),
 }
 
+/// Reasons why a node's output cannot be kept.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// Files may have only this many bytes, and so may the one in memory.
+    #[error(
+        "the file size limit ({bytes} bytes) would kill the node once it has printed that \
+         much: remove the limit (ulimit -f unlimited, LimitFSIZE=infinity), or leave out --tee"
+    )]
+    Limit {
+        /// The limit.
+        bytes: u64,
+    },
+    /// There is no file in memory.
+    #[error("cannot keep the node's output in memory: {error}")]
+    Memory {
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The memory of a wrapper that was killed cannot be opened.
+    #[error(transparent)]
+    Inherited(io::Error),
+    /// Standard output cannot be duplicated.
+    #[error("cannot open standard output: {error}")]
+    Stdout {
+        /// What the system said.
+        error: io::Error,
+    },
+    /// There is no thread.
+    #[error("cannot start a thread: {error}")]
+    Thread {
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
 /// The output of a running node.
 pub struct Output {
     memory: Arc<Memory>,
@@ -71,15 +112,12 @@ impl Output {
     /// Begins to copy what the node writes into [`Output::for_node`].
     ///
     /// # Errors
-    /// There is no memory or thread, or the log cannot be created. The text is
-    /// for the operator.
-    pub fn start(folder: &Path, say: fn(&str)) -> Result<Output, String> {
+    /// [`OutputError`].
+    pub fn start(folder: &Path, say: fn(&str)) -> Result<Output, OutputError> {
         unlimited()?;
-        let file = link::memory("haltbox-output")
-            .map_err(|error| format!("cannot keep the node's output in memory: {error}"))?;
-        let own = file
-            .try_clone()
-            .map_err(|error| format!("cannot keep the node's output in memory: {error}"))?;
+        let cannot = |error| OutputError::Memory { error };
+        let file = link::memory("haltbox-output").map_err(cannot)?;
+        let own = file.try_clone().map_err(cannot)?;
         let memory = Arc::new(Memory {
             file,
             logged: AtomicU64::new(0),
@@ -93,8 +131,7 @@ impl Output {
         let logged = start("haltbox-log", move || of_log.log(&mut copying))?;
         let of_show = Arc::clone(&memory);
         let output = io::stdout().as_fd().try_clone_to_owned();
-        let output =
-            File::from(output.map_err(|error| format!("cannot open standard output: {error}"))?);
+        let output = File::from(output.map_err(|error| OutputError::Stdout { error })?);
         let shown = start("haltbox-output", move || of_show.show(output))?;
         Ok(Output {
             memory,
@@ -152,18 +189,13 @@ impl Output {
 
 /// Refuses a limit of file sizes. The file in memory gets as long as everything
 /// that the node prints, and the limit would kill the node there.
-fn unlimited() -> Result<(), String> {
+fn unlimited() -> Result<(), OutputError> {
     let limit = getrlimit(Resource::Fsize).current;
-    limit.map_or(Ok(()), |bytes| {
-        Err(format!(
-            "the file size limit ({bytes} bytes) would kill the node once it has printed that \
-             much: remove the limit (ulimit -f unlimited, LimitFSIZE=infinity), or leave out --tee"
-        ))
-    })
+    limit.map_or(Ok(()), |bytes| Err(OutputError::Limit { bytes }))
 }
 
 /// Starts a thread. The receiver gets a message when it is done.
-fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, String> {
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, OutputError> {
     let (told, done) = channel();
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -171,7 +203,7 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Receiver<()
             work();
             let _ = told.send(());
         })
-        .map_err(|error| format!("cannot start a thread: {error}"))?;
+        .map_err(|error| OutputError::Thread { error })?;
     Ok(done)
 }
 
@@ -321,14 +353,13 @@ impl Copying {
     /// Continues behind `copied` bytes that are in the log already.
     ///
     /// # Errors
-    /// The log cannot be created. A full disk is no such error. The text is for
-    /// the operator.
+    /// [`LogError`]. A full disk is no such error.
     pub fn begin(
         folder: &Path,
         memory: File,
         copied: u64,
         say: fn(&str),
-    ) -> Result<Copying, String> {
+    ) -> Result<Copying, LogError> {
         let mut log = Log::new(&folder.join(NODE_LOG), say);
         log.open()?;
         Ok(Copying {

@@ -27,6 +27,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use thiserror::Error;
 
 use crate::sources::pipe::widen;
 use haltbox_recorder::source_entry::LeftOut;
@@ -154,16 +155,28 @@ pub struct Pump {
     done: Receiver<()>,
 }
 
+/// The FIFO, the pipe or the thread cannot be created.
+#[derive(Debug, Error)]
+#[error("cannot {what}: {error}")]
+pub struct PumpError {
+    /// What was tried, in words.
+    pub what: String,
+    /// What the system said.
+    pub error: io::Error,
+}
+
 impl Pump {
     /// Creates a new FIFO at `path` and begins to read it. At most `backlog`
     /// bytes wait for the recorder; at the end they go into `rest`. `say` gets
     /// the reports of lines left out.
     ///
     /// # Errors
-    /// The FIFO, the pipe or the thread cannot be created. The text is for the
-    /// operator.
-    pub fn start(path: &Path, backlog: u64, rest: File, say: fn(&str)) -> Result<Pump, String> {
-        let cannot = |what: &str, error: io::Error| format!("cannot {what}: {error}");
+    /// [`PumpError`].
+    pub fn start(path: &Path, backlog: u64, rest: File, say: fn(&str)) -> Result<Pump, PumpError> {
+        let cannot = |what: &str, error| PumpError {
+            what: what.to_owned(),
+            error,
+        };
         let fifo = make_fifo(path)
             .map_err(|error| cannot(&format!("make the FIFO {}", path.shown()), error))?;
         let (reader, writer) = io::pipe().map_err(|error| cannot("make a pipe", error))?;

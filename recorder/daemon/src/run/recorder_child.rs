@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use haltbox_model::ShowPath;
+use thiserror::Error;
 
 use super::link::Shared;
 use super::output::NODE_LOG;
@@ -43,16 +44,26 @@ enum Outcome {
     NoneCame,
 }
 
+/// Reasons why no recorder is started beside the node.
+#[derive(Debug, Error)]
+pub(super) enum StartError {
+    #[error(transparent)]
+    Link(#[from] io::Error),
+    #[error("cannot open a pipe to the recorder: {error}")]
+    Pipe { error: io::Error },
+    #[error("cannot start a thread: {error}")]
+    Thread { error: io::Error },
+}
+
 impl Beside {
     /// Starts the thread, which starts a recorder now and after each death.
     pub(super) fn start(
         options: &Options,
         pump: Option<&Pump>,
         shared: Shared,
-    ) -> Result<Beside, String> {
+    ) -> Result<Beside, StartError> {
         let stdin = pump.map(Pump::for_recorder).transpose();
-        let stdin =
-            stdin.map_err(|error| format!("cannot open a pipe to the recorder: {error}"))?;
+        let stdin = stdin.map_err(|error| StartError::Pipe { error })?;
         let mut recorder = Recorder {
             options: options.clone(),
             shared,
@@ -76,7 +87,7 @@ impl Beside {
         std::thread::Builder::new()
             .name("haltbox-beside".to_owned())
             .spawn(work)
-            .map_err(|error| format!("cannot start a thread: {error}"))?;
+            .map_err(|error| StartError::Thread { error })?;
         Ok(Beside { ending, outcome })
     }
 

@@ -11,7 +11,7 @@ use haltbox_model::lifecycle::Lifecycle;
 
 use super::Options;
 use crate::console::say;
-use crate::intake::Source;
+use crate::intake::{OpenError, Source};
 use crate::sources::journald::{SCHEME, shown_path};
 use haltbox_recorder::host::program::Program;
 use haltbox_recorder::owner_only;
@@ -55,7 +55,7 @@ pub(super) fn note_program(options: &Options) {
     Program::note(program.as_ref(), &options.dir);
 }
 
-pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Source>, String> {
+pub(super) fn open_sources(options: &Options, opened: &Opened) -> Result<Vec<Source>, OpenError> {
     let places = [
         (Stream::Slog, &options.slog),
         (Stream::Node, &options.node_log),

@@ -14,10 +14,9 @@ impl Stdin {
     /// Duplicates standard input.
     ///
     /// # Errors
-    /// There is no descriptor. The text is for the operator.
-    pub(crate) fn open() -> Result<Stdin, String> {
-        let duplicate = io::stdin().as_fd().try_clone_to_owned();
-        let file = duplicate.map_err(|error| format!("cannot read standard input: {error}"))?;
+    /// There is no descriptor.
+    pub(crate) fn open() -> io::Result<Stdin> {
+        let file = io::stdin().as_fd().try_clone_to_owned()?;
         widen(&file);
         Ok(Stdin(file.into()))
     }

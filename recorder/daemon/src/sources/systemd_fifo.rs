@@ -7,10 +7,11 @@
 //! too, so it never ends.
 
 use std::fs;
-use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
+
+use thiserror::Error;
 
 /// A FIFO that was passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,48 +20,66 @@ pub struct Passed {
     name: String,
 }
 
+/// Reasons why no FIFO that was passed can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotPassed {
+    /// No descriptor was passed.
+    #[error(
+        "the service manager passed no file descriptor (LISTEN_FDS): the recorder's unit \
+         needs Sockets=, and the socket's unit needs ListenFIFO="
+    )]
+    None,
+    /// Several were passed, and none of them was asked for.
+    #[error("several file descriptors were passed, choose one with fd:NAME: {names}")]
+    Several {
+        /// Their names.
+        names: String,
+    },
+    /// The one that was asked for was not passed.
+    #[error(
+        "no file descriptor named {asked} was passed, only {names}: set FileDescriptorName= \
+         in the socket's unit"
+    )]
+    NotAmong {
+        /// The name that was asked for.
+        asked: String,
+        /// The names that were passed.
+        names: String,
+    },
+    /// It is no FIFO.
+    #[error("the file descriptor {name} is not a FIFO: the socket's unit needs ListenFIFO=")]
+    NoFifo {
+        /// Its name.
+        name: String,
+    },
+}
+
 /// Finds the FIFO of this name, or the only one if there is no name.
 ///
 /// # Errors
-/// No descriptor of that name was passed, or it is no FIFO. The text is for the
-/// operator.
-pub fn find(name: Option<&str>) -> Result<Passed, String> {
+/// [`NotPassed`].
+pub fn find(name: Option<&str>) -> Result<Passed, NotPassed> {
     let passed = sd_notify::listen_fds_with_names(false)
         .map(|passed| passed.collect::<Vec<_>>())
         .unwrap_or_default();
     let names: Vec<&str> = passed.iter().map(|(_, name)| name.as_str()).collect();
     let names = names.join(", ");
     let found = match (name, passed.as_slice()) {
-        (_, []) => {
-            return Err(
-                "the service manager passed no file descriptor (LISTEN_FDS): the recorder's unit \
-                 needs Sockets=, and the socket's unit needs ListenFIFO="
-                    .to_owned(),
-            );
-        }
+        (_, []) => return Err(NotPassed::None),
         (None, [only]) => Some(only),
-        (None, _) => {
-            return Err(format!(
-                "several file descriptors were passed, choose one with fd:NAME: {names}"
-            ));
-        }
+        (None, _) => return Err(NotPassed::Several { names }),
         (Some(name), _) => passed.iter().find(|(_, passed)| passed == name),
     };
     let Some((number, name)) = found.cloned() else {
-        let asked = name.unwrap_or_default();
-        return Err(format!(
-            "no file descriptor named {asked} was passed, only {names}: set FileDescriptorName= \
-             in the socket's unit"
-        ));
+        let asked = name.unwrap_or_default().to_owned();
+        return Err(NotPassed::NotAmong { asked, names });
     };
     let passed = Passed { number, name };
     let is_fifo = fs::metadata(passed.path()).is_ok_and(|found| found.file_type().is_fifo());
     match is_fifo {
         true => Ok(passed),
-        false => Err(format!(
-            "the file descriptor {} is not a FIFO: the socket's unit needs ListenFIFO=",
-            passed.name
-        )),
+        false => Err(NotPassed::NoFifo { name: passed.name }),
     }
 }
 
@@ -77,12 +96,8 @@ impl Passed {
         path.map_or("-".to_owned(), |path| path.display().to_string())
     }
 
-    /// The message if it cannot be opened.
-    pub fn cannot_be_opened(&self, error: &io::Error) -> String {
-        let shown = self.shown();
-        format!(
-            "cannot open {shown}, passed as {}: {error}; set SocketUser= to the recorder's user",
-            self.name
-        )
+    /// The name under which it was passed.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }

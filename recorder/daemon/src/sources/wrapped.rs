@@ -5,9 +5,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-
-use haltbox_model::ShowPath;
 
 use super::Came;
 use super::fifo::Fifo;
@@ -27,19 +24,13 @@ pub(crate) struct Wrapped {
 }
 
 impl Wrapped {
-    /// Takes standard input, and opens the FIFO.
-    ///
-    /// # Errors
-    /// One of them cannot be opened. The text is for the operator.
-    pub(crate) fn open(path: &Path) -> Result<Wrapped, String> {
-        let pipe = Stdin::open()?;
-        let fifo = Fifo::open(path);
-        let fifo = fifo.map_err(|error| format!("cannot open {}: {error}", path.shown()))?;
-        Ok(Wrapped {
+    /// The pipe is standard input. The FIFO is the node's.
+    pub(crate) fn new(pipe: Stdin, fifo: Fifo) -> Wrapped {
+        Wrapped {
             pipe,
             over: false,
             fifo,
-        })
+        }
     }
 
     /// Reads at most one chunk. `End` means that the wrapper was killed.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use haltbox_model::ShowPath;
+use thiserror::Error;
 
 use haltbox_recorder::host_threads::SizeLimit;
 use haltbox_recorder::owner_only;
@@ -32,6 +33,16 @@ pub(super) struct Log {
     say: fn(&str),
 }
 
+/// The node's log cannot be opened.
+#[derive(Debug, Error)]
+#[error("cannot open the node's log {}: {error}", path.shown())]
+pub struct LogError {
+    /// Its path.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
+
 impl Log {
     pub(super) fn new(path: &Path, say: fn(&str)) -> Log {
         Log {
@@ -47,18 +58,17 @@ impl Log {
 
     /// Opens the log. If its last line has no newline, a process that was killed
     /// began it. The next line must not become its end, so it counts as left out.
-    pub(super) fn open(&mut self) -> Result<(), String> {
-        let cannot = |error: io::Error| {
-            let path = self.path.shown();
-            format!("cannot open the node's log {path}: {error}")
-        };
+    pub(super) fn open(&mut self) -> Result<(), LogError> {
         match open_log(&self.path) {
             Ok((file, torn)) => {
                 self.leaving = torn.then_some(LeftOut { lines: 1, bytes: 0 });
                 self.file = Some(file);
             }
             Err(error) if is_full(&error) => self.leave(&error),
-            Err(error) => return Err(cannot(error)),
+            Err(error) => {
+                let path = self.path.clone();
+                return Err(LogError { path, error });
+            }
         }
         Ok(())
     }
