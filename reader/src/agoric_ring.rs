@@ -25,6 +25,8 @@ use std::io;
 use std::path::Path;
 use std::vec;
 
+use thiserror::Error;
+
 pub use header::Fault;
 pub use window::ReadAt;
 
@@ -156,51 +158,34 @@ impl fmt::Display for Order {
 }
 
 /// Why a file could not be opened as Agoric's recorder file.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The operating system could not read the file.
+    #[error("cannot read the file: {e}", e = .0)]
     Io(io::Error),
     /// The file is shorter than a header and one byte of arena.
+    #[error(
+        "not an Agoric flight recorder: the file has {len} bytes, expected a header of \
+         {HEADER_LEN} bytes and an arena; check that it was copied completely"
+    )]
     TooShort {
         /// Bytes of the file.
         len: u64,
     },
     /// The magic is wrong, and no intact record was found.
+    #[error(
+        "not an Agoric flight recorder: the file begins with \"{}\", expected \
+         \"AG-SLOG!\", and a scan found no record in it; check that it is the right file",
+        found.escape_ascii()
+    )]
     Foreign {
         /// The first eight bytes.
         found: [u8; 8],
     },
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io(e) => write!(f, "cannot read the file: {e}"),
-            OpenError::TooShort { len } => write!(
-                f,
-                "not an Agoric flight recorder: the file has {len} bytes, expected a header of \
-                 {HEADER_LEN} bytes and an arena; check that it was copied completely"
-            ),
-            OpenError::Foreign { found } => write!(
-                f,
-                "not an Agoric flight recorder: the file begins with \"{}\", expected \
-                 \"AG-SLOG!\", and a scan found no record in it; check that it is the right file",
-                found.escape_ascii()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            OpenError::Io(e) => Some(e),
-            _ => None,
-        }
-    }
-}
-
+// By hand: `#[from]` would make it a source too, and its text stands in the message.
 impl From<io::Error> for OpenError {
     fn from(e: io::Error) -> OpenError {
         OpenError::Io(e)

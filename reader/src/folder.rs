@@ -256,7 +256,7 @@ impl Shift {
 fn open_box(path: &Path) -> Result<BlackBox, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
     let opened = BlackBox::open(file);
-    opened.map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))
+    opened.map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.into()))
 }
 
 /// Reads what the manifest says is missing, then the lines. Returns false once `sink` has
@@ -275,7 +275,7 @@ fn read_file(
             return Ok(false);
         }
     }
-    let bx = open_box(&file.path).map_err(|error| io::Error::other(error.to_string()))?;
+    let bx = open_box(&file.path).map_err(io::Error::other)?;
     let mut enough = false;
     read_box(&bx, &mut |item| {
         let more = match item {

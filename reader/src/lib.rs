@@ -100,7 +100,7 @@ pub use attribution::{Attribution, Attributor};
 pub use block_index::IndexedBlock;
 pub use selection::{SelectedLine, Selection, Selector, Wanted};
 pub use slog_file::{Damage, LinePart, MAX_PART, SlogFile, SlogItem, SlogLine};
-pub use source::{Blocks, Hole, Item, Line, Source, SourceError, members, open};
+pub use source::{Blocks, Hole, Item, Line, NoSource, Source, SourceError, members, open};
 pub use source_kind::{Compression, SNIFF_LEN, SourceKind, UnsupportedFormat};
 pub use source_summary::{Row, SourceSummary};
 pub use verify::{Finding, ReadsFound, verify, verify_reads};

@@ -34,7 +34,7 @@ pub(crate) fn open_ring(path: &Path) -> Result<RingSource, SourceError> {
     let file = File::open(path).map_err(io_error)?;
     let view = RingView::read(&file).map_err(|error| match error {
         RingError::Io(error) => io_error(error),
-        other => SourceError::UnsupportedFormat(path.to_owned(), other.to_string()),
+        other => SourceError::UnsupportedFormat(path.to_owned(), other.into()),
     })?;
     let mut history = History::read(&file, &view).map_err(io_error)?;
     let id = view.superblock.map(|superblock| RingId(superblock.uuid));

@@ -25,7 +25,7 @@ use crate::spool::{reads_once, spool};
 
 pub use crate::item::{Hole, Item, Line};
 pub use crate::ring_source::RingSource;
-pub use crate::source_error::SourceError;
+pub use crate::source_error::{NoSource, SourceError};
 
 /// What is known of a source's blocks before its lines are read.
 pub enum Blocks {
@@ -119,7 +119,7 @@ fn io_error(path: &Path, error: io::Error) -> SourceError {
 
 fn open_file(path: &Path) -> Result<Source, SourceError> {
     let io_error = |error| SourceError::Io(path.to_owned(), error);
-    let unsupported = |why: String| Err(SourceError::UnsupportedFormat(path.to_owned(), why));
+    let unsupported = |why| Err(SourceError::UnsupportedFormat(path.to_owned(), why));
     match SourceKind::of(path).map_err(io_error)? {
         SourceKind::Ring => ring(path),
         SourceKind::BlackBox => open_box(path),
@@ -128,11 +128,11 @@ fn open_file(path: &Path) -> Result<Source, SourceError> {
         // A box whose first page is damaged begins like any Zstandard file.
         SourceKind::Slog if is_zstd(path).map_err(io_error)? => open_zstd(path),
         SourceKind::Slog => Ok(Source::Slog(path.to_owned())),
-        SourceKind::Empty => unsupported("is empty: nothing was recorded in it".to_owned()),
+        SourceKind::Empty => unsupported(NoSource::Empty),
         SourceKind::Folder => open_folder(path),
         SourceKind::UnsupportedFormat(found) => ring(path)
             .or_else(|_| open_box(path))
-            .or_else(|_| unsupported(found.to_string())),
+            .or_else(|_| unsupported(NoSource::Foreign(found))),
     }
 }
 
@@ -143,8 +143,8 @@ fn is_zstd(path: &Path) -> io::Result<bool> {
 fn open_fingerprint(path: &Path) -> Result<Source, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
     let found = Fingerprint::open(file);
-    let found = found
-        .map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))?;
+    let found =
+        found.map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.into()))?;
     Ok(Source::Fingerprint(Box::new(found)))
 }
 
@@ -168,8 +168,8 @@ fn open_folder(path: &Path) -> Result<Source, SourceError> {
 fn open_box(path: &Path) -> Result<Source, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io(path.to_owned(), error))?;
     let found = BlackBox::open(file);
-    let found = found
-        .map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.to_string()))?;
+    let found =
+        found.map_err(|error| SourceError::UnsupportedFormat(path.to_owned(), error.into()))?;
     Ok(Source::BlackBox(Box::new(found)))
 }
 
@@ -180,10 +180,10 @@ fn open_zstd(path: &Path) -> Result<Source, SourceError> {
     match BlackBox::open(file) {
         Ok(found) => Ok(Source::BlackBox(Box::new(found))),
         Err(OpenError::NotABox) => Ok(Source::Slog(path.to_owned())),
-        Err(error) => {
-            let why = error.to_string();
-            Err(SourceError::UnsupportedFormat(path.to_owned(), why))
-        }
+        Err(error) => Err(SourceError::UnsupportedFormat(
+            path.to_owned(),
+            error.into(),
+        )),
     }
 }
 
@@ -209,8 +209,8 @@ pub fn members(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
         }
     }
     if found.is_empty() {
-        let why = "contains no ring, box or slog".to_owned();
-        return Err(SourceError::UnsupportedFormat(path.to_owned(), why));
+        let path = path.to_owned();
+        return Err(SourceError::UnsupportedFormat(path, NoSource::NoMembers));
     }
     Ok(found)
 }
@@ -405,7 +405,7 @@ fn index_of(bx: &BlackBox, first: u64) -> Vec<IndexedBlock> {
 }
 
 fn read_agoric(path: &Path, sink: Sink<'_>) -> io::Result<()> {
-    let mut ring = AgoricRing::open(path).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut ring = AgoricRing::open(path).map_err(io::Error::other)?;
     let mut counter = 0;
     while let Some(found) = ring.next()? {
         let item = match found {

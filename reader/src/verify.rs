@@ -353,7 +353,7 @@ fn verify_lines(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> 
     let rules = profile.slog.as_ref();
     if let Source::Agoric(path) = source {
         let ring = crate::agoric_ring::AgoricRing::open(path);
-        let ring = ring.map_err(|error| io::Error::other(error.to_string()))?;
+        let ring = ring.map_err(io::Error::other)?;
         findings.extend(
             ring.faults()
                 .iter()

@@ -16,7 +16,6 @@ mod tests;
 mod verify;
 mod verify_frame;
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -25,6 +24,7 @@ use haltbox_format::blackbox::{
     BlockEntry, Crank, CrankIndex, FOOTER_LEN, FORMAT_VERSION, Footer, FrameHead, HEAD_LEN,
     IDENTITY_LEN, Identity, IdentityError, MANIFEST_MAX, Manifest, SeekTable, SeekTableError, Tag,
 };
+use thiserror::Error;
 
 pub use damage::Damage;
 pub use lines::{BoxItem, BoxStream, Lines, PIECE_LEN};
@@ -48,38 +48,22 @@ pub struct BlackBox {
 }
 
 /// Why a file cannot be opened as a box.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The file's size or first bytes cannot be read.
+    #[error("cannot be read: {e}", e = .0)]
     Io(io::Error),
     /// It has no frame of Haltbox's own.
+    #[error("is not a black box: it contains no Haltbox frame")]
     NotABox,
     /// Its version is newer than this code.
+    #[error(
+        "has box format version {found}, this program reads {FORMAT_VERSION}; use a \
+         newer haltbox",
+        found = .0
+    )]
     Version(u32),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io(e) => write!(f, "cannot be read: {e}"),
-            OpenError::NotABox => write!(f, "is not a black box: it contains no Haltbox frame"),
-            OpenError::Version(found) => write!(
-                f,
-                "has box format version {found}, this program reads {FORMAT_VERSION}; use a \
-                 newer haltbox"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            OpenError::Io(e) => Some(e),
-            OpenError::NotABox | OpenError::Version(_) => None,
-        }
-    }
 }
 
 impl BlackBox {
