@@ -12,6 +12,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use napi_sys as sys;
+use thiserror::Error;
 
 /// Most arguments of a call. A missing one is `undefined`.
 const ARGUMENTS: usize = 5;
@@ -25,8 +26,11 @@ const WORST_CASE_UNITS: usize = 64 << 10;
 pub(crate) struct Value(pub(crate) sys::napi_value);
 
 /// Reasons why the text of a value was not read.
+#[derive(Debug, Error)]
 pub(crate) enum Unread {
+    #[error("the entry is not a string: only strings of JSON are recorded")]
     NotText,
+    #[error("no memory for an entry of up to {bytes} bytes", bytes = .0)]
     NoMemory(usize),
 }
 

@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use haltbox_model::Profile;
-use haltbox_model::size::parse_size;
+use haltbox_model::size::{SizeError, parse_size};
+use haltbox_model::{Profile, ProfileError};
 use haltbox_recorder::host::{
     Background, DEFAULT_SIZE, HostError, HostErrorKind, HostRecorder, Options,
 };
-use haltbox_recorder::ring::engine::Engine;
+use haltbox_recorder::ring::engine::{Engine, NoEngine};
+use thiserror::Error;
 
 use crate::js::{Env, Method, Value};
 use crate::sender::Sender;
@@ -24,10 +25,12 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-impl Refusal {
-    fn of_setting(message: String) -> Refusal {
-        let code = "SETTING";
-        Refusal { code, message }
+impl From<SettingError> for Refusal {
+    fn from(error: SettingError) -> Refusal {
+        Refusal {
+            code: "SETTING",
+            message: error.to_string(),
+        }
     }
 }
 
@@ -47,7 +50,7 @@ pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
     let setting = |at: usize| env.setting(arguments.get(at));
     let texts = [0, 1, 2, 3, 4].map(setting);
     let options = options(texts.each_ref().map(String::as_str));
-    let (recorder, notices) = HostRecorder::open(options.map_err(Refusal::of_setting)?)?;
+    let (recorder, notices) = HostRecorder::open(options?)?;
     let sender = Rc::new(Sender::new(recorder));
     let given = give(env, &sender, &notices);
     given.ok_or_else(|| Refusal {
@@ -56,9 +59,22 @@ pub(crate) fn open(env: &Env, arguments: &[Value]) -> Result<Value, Refusal> {
     })
 }
 
+/// Why a variable of the environment cannot be used.
+#[derive(Debug, Error)]
+enum SettingError {
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    #[error("{name}: {why}")]
+    Size { name: &'static str, why: SizeError },
+    #[error("{name}: expected 1 or 0, found {other:?}")]
+    Switch { name: &'static str, other: String },
+    #[error("HALTBOX_ENGINE: {0}")]
+    Engine(NoEngine),
+}
+
 /// The options. An empty text means that the environment does not set the value.
-fn options([dir, size, background, archive, engine]: [&str; 5]) -> Result<Options, String> {
-    let profile = Profile::builtin("agoric").map_err(|error| error.to_string())?;
+fn options([dir, size, background, archive, engine]: [&str; 5]) -> Result<Options, SettingError> {
+    let profile = Profile::builtin("agoric")?;
     let archive_bytes = bytes("HALTBOX_ARCHIVE_BYTES", archive, DEFAULT_ARCHIVE)?;
     let background = is_on("HALTBOX_BACKGROUND", background)?.then(|| Background {
         archive_bytes,
@@ -67,23 +83,26 @@ fn options([dir, size, background, archive, engine]: [&str; 5]) -> Result<Option
     Ok(Options {
         size: bytes("HALTBOX_SIZE", size, DEFAULT_SIZE)?,
         background,
-        engine: Engine::by_name(engine).map_err(|why| format!("HALTBOX_ENGINE: {why}"))?,
+        engine: Engine::by_name(engine).map_err(SettingError::Engine)?,
         ..Options::new(Path::new(dir), profile)
     })
 }
 
-fn bytes(name: &str, text: &str, default: u64) -> Result<u64, String> {
+fn bytes(name: &'static str, text: &str, default: u64) -> Result<u64, SettingError> {
     match text {
         "" => Ok(default),
-        text => parse_size(text).map_err(|why| format!("{name}: {why}")),
+        text => parse_size(text).map_err(|why| SettingError::Size { name, why }),
     }
 }
 
-fn is_on(name: &str, text: &str) -> Result<bool, String> {
+fn is_on(name: &'static str, text: &str) -> Result<bool, SettingError> {
     match text {
         "" | "1" => Ok(true),
         "0" => Ok(false),
-        other => Err(format!("{name}: expected 1 or 0, found {other:?}")),
+        other => Err(SettingError::Switch {
+            name,
+            other: other.to_owned(),
+        }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The functions of an opened recorder.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{BorrowMutError, Cell, RefCell};
 
 use haltbox_recorder::host::{HostError, HostRecorder, Kept, Stats};
+use thiserror::Error;
 
 use crate::js::{Env, Receiver, Unread, Value};
 
@@ -23,6 +24,22 @@ impl Receiver for Sender {
     }
 }
 
+/// Why an entry is not in the ring.
+#[derive(Debug, Error)]
+enum NotKept {
+    #[error("the recorder failed and is off")]
+    Broken,
+    #[error("no entry was given")]
+    NoEntry,
+    /// JavaScript called this function inside itself.
+    #[error(transparent)]
+    Buffer(#[from] BorrowMutError),
+    #[error(transparent)]
+    Unread(#[from] Unread),
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
 impl Sender {
     pub(crate) fn new(recorder: HostRecorder) -> Sender {
         Sender {
@@ -39,26 +56,23 @@ impl Sender {
             Ok(Kept::Dropped) => {
                 "the ring has no room that may be overwritten: entries are dropped".to_owned()
             }
-            Err(why) => why,
+            Err(why) => why.to_string(),
         };
         env.text(&told)
     }
 
-    fn put(&self, env: &Env, arguments: &[Value]) -> Result<Kept, String> {
+    fn put(&self, env: &Env, arguments: &[Value]) -> Result<Kept, NotKept> {
         if self.broken.get() {
-            return Err("the recorder failed and is off".to_owned());
+            return Err(NotKept::Broken);
         }
-        let text = arguments.first().ok_or("no entry was given")?;
-        let mut buffer = self
-            .buffer
-            .try_borrow_mut()
-            .map_err(|why| why.to_string())?;
-        env.read_text(*text, &mut buffer).map_err(refused)?;
+        let text = arguments.first().ok_or(NotKept::NoEntry)?;
+        let mut buffer = self.buffer.try_borrow_mut()?;
+        env.read_text(*text, &mut buffer)?;
         let kept = self.recorder.record(&buffer);
         if buffer.capacity() > BUFFER_KEPT {
             *buffer = Vec::new();
         }
-        kept.map_err(|error| error.to_string())
+        Ok(kept?)
     }
 
     /// `close()`: ends recording.
@@ -86,14 +100,5 @@ impl Sender {
             env.set(object, name, env.number(number)?)?;
         }
         Some(object)
-    }
-}
-
-fn refused(unread: Unread) -> String {
-    match unread {
-        Unread::NotText => {
-            "the entry is not a string: only strings of JSON are recorded".to_owned()
-        }
-        Unread::NoMemory(bytes) => format!("no memory for an entry of up to {bytes} bytes"),
     }
 }
