@@ -180,6 +180,67 @@ fn messages_are_gathered() {
     hold("messages.txt", &text);
 }
 
+/// Errors that are bare texts, and error types that thiserror does not write.
+struct Untyped(Vec<String>);
+
+fn is_string(given: &syn::Type) -> bool {
+    matches!(given, syn::Type::Path(path) if path.path.is_ident("String"))
+}
+
+/// Whether this is `Result<_, String>`.
+fn fails_with_text(segment: &syn::PathSegment) -> bool {
+    let syn::PathArguments::AngleBracketed(given) = &segment.arguments else {
+        return false;
+    };
+    segment.ident == "Result"
+        && matches!(given.args.get(1), Some(syn::GenericArgument::Type(error)) if is_string(error))
+}
+
+impl<'tree> Visit<'tree> for Untyped {
+    fn visit_item_mod(&mut self, module: &'tree syn::ItemMod) {
+        if !is_of_tests(&module.attrs) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_path_segment(&mut self, segment: &'tree syn::PathSegment) {
+        if fails_with_text(segment) {
+            self.0.push("Result<_, String>".to_owned());
+        }
+        visit::visit_path_segment(self, segment);
+    }
+
+    fn visit_impl_item_type(&mut self, item: &'tree syn::ImplItemType) {
+        if ["Err", "Error"].iter().any(|name| item.ident == name) && is_string(&item.ty) {
+            self.0.push(format!("type {} = String", item.ident));
+        }
+    }
+
+    fn visit_item_impl(&mut self, item: &'tree syn::ItemImpl) {
+        let of = item
+            .trait_
+            .as_ref()
+            .and_then(|(_, of, _)| of.segments.last());
+        if of.is_some_and(|of| of.ident == "Error") {
+            self.0.push("impl Error".to_owned());
+        }
+        visit::visit_item_impl(self, item);
+    }
+}
+
+#[test]
+fn every_error_is_a_type_of_thiserror() {
+    let mut found = Vec::new();
+    for file in sources() {
+        let source = std::fs::read_to_string(root().join(&file)).expect("a source");
+        let mut untyped = Untyped(Vec::new());
+        untyped.visit_file(&syn::parse_file(&source).expect("it compiles"));
+        let named = |what: &String| format!("{}: {what}", file.display());
+        found.extend(untyped.0.iter().map(named));
+    }
+    assert_eq!(found, Vec::<String>::new(), "CONTRIBUTING.md, errors");
+}
+
 /// Variants and structs whose message says what is underneath, and which give it as a source
 /// too: whoever prints the chain would print it twice.
 struct SaidTwice(Vec<String>);
