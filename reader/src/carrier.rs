@@ -44,8 +44,8 @@ pub enum Origin {
     Recorded,
     /// They are in a text file, which anybody may have rewritten.
     Text,
-    /// They are in a text file, and stood there before: something behind the host sent a part of
-    /// the file again. Where they belong is unknown.
+    /// They are in a text file, and stood there before, or parts of the file were moved. Where they
+    /// belong is unknown.
     Resent,
     /// A carrier brought them, and may have lost lines.
     Carried(Carrier),

@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 
 use haltbox_format::Stream;
 use haltbox_format::mark::Attempt;
-use haltbox_model::Profile;
 use haltbox_model::lifecycle::Lifecycle;
+use haltbox_model::{Event, Profile};
 
 use crate::attribution::{Attribution, Attributor};
 use crate::carrier::Origin;
 use crate::held_lines::HeldLines;
+use crate::process_clock::ProcessClock;
 use crate::repeats::ResentLines;
 use crate::source::{Blocks, Hole, Line};
 
@@ -121,6 +122,9 @@ pub struct Selector<'a> {
     profile: &'a Profile,
     /// What stood in the text before.
     resent_lines: ResentLines,
+    process_clock: ProcessClock,
+    /// Parts of the text were moved. Where they were taken out, nothing shows.
+    moved: bool,
     /// Lines from the first on that prepares a block which is not known yet.
     held: HeldLines,
 }
@@ -133,6 +137,8 @@ impl<'a> Selector<'a> {
             attributor: Attributor::new(profile, blocks),
             profile,
             resent_lines: ResentLines::default(),
+            process_clock: ProcessClock::default(),
+            moved: false,
             held: HeldLines::new(),
         }
     }
@@ -158,18 +164,26 @@ impl<'a> Selector<'a> {
         self.pass(line, place, wanted)
     }
 
-    /// The origin of a line: whether this part of a text stood there before.
+    /// Whether parts of the text were moved, as far as it was read: any block may lack some.
+    pub fn is_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// The origin of a line: whether this part of a text stood there before, or parts were moved.
     fn origin(&mut self, line: &Line<'_>) -> Origin {
         let is_text = line.origin == Origin::Text && line.stream == Stream::Slog;
         let Some(rules) = self.profile.slog.as_ref().filter(|_| is_text && line.whole) else {
             return line.origin;
         };
         let is_resent = self.resent_lines.is_resent(line.bytes);
-        let events = rules.read(line.bytes).events();
+        let events: Vec<Event> = rules.read(line.bytes).events().collect();
+        self.moved |= !events.is_empty() && self.process_clock.goes_back(line.bytes);
+        self.process_clock.passes(line.bytes);
         // A node may really begin a block again.
-        match self.resent_lines.note_begin(is_resent, events) || !is_resent {
-            true => line.origin,
-            false => Origin::Resent,
+        let begins = self.resent_lines.note_begin(is_resent, events.into_iter());
+        match self.moved || is_resent && !begins {
+            true => Origin::Resent,
+            false => line.origin,
         }
     }
 

@@ -204,6 +204,11 @@ impl SourceSummary {
             (None, Blocks::Told(blocks)) => blocks,
             (None, Blocks::Untold) => Vec::new(),
         };
+        if selector.is_moved() {
+            let executions = source_summary.blocks.iter_mut();
+            let executions = executions.filter_map(|row| row.execution.as_mut());
+            executions.for_each(Execution::doubt);
+        }
         source_summary.finish(indexed);
         Ok(source_summary)
     }
