@@ -7,6 +7,7 @@ pub mod comet;
 pub mod context_sender;
 pub mod divergence;
 pub mod go_module;
+pub mod guest;
 pub mod imports;
 pub mod kernel;
 pub mod log_case;

@@ -1,6 +1,7 @@
 //! Disks in files: a file system of any kind, full when a test wants it full.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -44,13 +45,8 @@ pub struct LoopDisk {
 impl LoopDisk {
     /// Makes and mounts it. Needs root, loop devices, and the kind's `mkfs`.
     pub fn mount(kind: FileSystem) -> LoopDisk {
-        let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
-        };
         let disk = LoopDisk {
-            folder: folder.expect("a folder"),
+            folder: in_memory(),
         };
         let image = disk.folder.path().join("image");
         let file = fs::File::create(&image).expect("a file");
@@ -71,6 +67,20 @@ impl LoopDisk {
     /// Where it is mounted.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("disk")
+    }
+
+    /// Mounts what a disk holds. Needs root and loop devices. `None` if the system does not
+    /// mount it.
+    pub fn holding(bytes: &[u8]) -> Option<LoopDisk> {
+        let disk = LoopDisk {
+            folder: in_memory(),
+        };
+        let image = disk.folder.path().join("image");
+        write_sparsely(&image, bytes);
+        fs::create_dir(disk.path()).expect("a folder");
+        let mut mount = Command::new("mount");
+        let mounted = done(mount.args(["-o", "loop"]).arg(&image).arg(disk.path()));
+        mounted.then_some(disk)
     }
 
     /// Takes all the room there is.
@@ -96,6 +106,30 @@ impl LoopDisk {
 impl Drop for LoopDisk {
     fn drop(&mut self) {
         done(Command::new("umount").arg("-l").arg(self.path()));
+    }
+}
+
+/// A folder in memory, if the system has one.
+fn in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    folder.expect("a folder")
+}
+
+/// Leaves out what is zero.
+fn write_sparsely(path: &Path, bytes: &[u8]) {
+    const PIECE: usize = 1 << 16;
+    let file = fs::File::create(path).expect("a file");
+    file.set_len(bytes.len() as u64).expect("its length");
+    let zeroes = [0; PIECE];
+    for (number, piece) in bytes.chunks(PIECE).enumerate() {
+        if piece != &zeroes[..piece.len()] {
+            let at = (number * PIECE) as u64;
+            file.write_all_at(piece, at).expect("a piece");
+        }
     }
 }
 

@@ -129,7 +129,7 @@ fn a_build_that_publishes_before_it_writes_is_caught() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let program = build_with_fault(folder.path(), "publish-first");
+    let program = build_with_fault(folder.path(), "publish-first", "ring-writer");
     let (acknowledged, wrong) = kill_writers(&program, 200, &[]);
     println!(
         "200 kills of that build, {acknowledged} acknowledged: {} faults",
@@ -145,23 +145,25 @@ fn a_build_that_publishes_before_it_writes_is_caught() {
 #[test]
 #[ignore = "needs git; `-- --ignored` runs it"]
 fn the_faults_still_fit_the_sources() {
-    let checked = Command::new("git")
-        .args(["apply", "--check", "--unsafe-paths"])
-        .arg(root().join("tests/faults/publish-first.patch"))
-        .current_dir(root())
-        .status();
-    assert!(
-        checked.expect("git runs").success(),
-        "the patch does not apply"
-    );
+    for name in ["publish-first", "no-sync"] {
+        let checked = Command::new("git")
+            .args(["apply", "--check", "--unsafe-paths"])
+            .arg(root().join(format!("tests/faults/{name}.patch")))
+            .current_dir(root())
+            .status();
+        assert!(
+            checked.expect("git runs").success(),
+            "the patch {name} does not apply"
+        );
+    }
 }
 
-/// Copies the sources, applies `tests/faults/NAME.patch` and builds ring-writer.
-fn build_with_fault(folder: &Path, name: &str) -> PathBuf {
+/// Copies the sources, applies `tests/faults/NAME.patch` and builds a program.
+pub fn build_with_fault(folder: &Path, name: &str, program: &str) -> PathBuf {
     let script = format!(
         "git -C {root} ls-files -z | tar -C {root} --null -T - -cf - | tar xf - && \
          git apply --unsafe-paths {root}/tests/faults/{name}.patch && \
-         {cargo} build --quiet --release -p haltbox-tests --bin ring-writer --target-dir target",
+         {cargo} build --quiet --release --bin {program} --target-dir target",
         root = root().display(),
         cargo = env!("CARGO"),
     );
@@ -173,7 +175,7 @@ fn build_with_fault(folder: &Path, name: &str) -> PathBuf {
         built.expect("sh runs").success(),
         "the faulty build does not build"
     );
-    folder.join("target/release/ring-writer")
+    folder.join("target/release").join(program)
 }
 
 /// A followed slog grows while its recorder is killed and started again: in the
