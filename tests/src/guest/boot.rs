@@ -162,14 +162,13 @@ impl Boot {
         let recorder = stripped(&self.recorder);
         archive.file("guest-feeder", &feeder);
         archive.file("haltbox-record", &recorder);
-        let libraries = [
-            libraries(&programs().join("guest-feeder")),
-            libraries(&self.recorder),
-        ];
+        let busybox = which("busybox");
+        let programs = [&programs().join("guest-feeder"), &self.recorder, &busybox];
+        let libraries = programs.map(|program| libraries(program));
         for library in libraries.into_iter().flatten().collect::<BTreeSet<_>>() {
             archive.file_with_folders(&library);
         }
-        archive.file("bin/busybox", &fs::read(which("busybox")).expect("busybox"));
+        archive.file("bin/busybox", &fs::read(&busybox).expect("busybox"));
         archive.file("template", template.text().as_bytes());
         let modules = modules(self.kind);
         for (name, bytes) in &modules {

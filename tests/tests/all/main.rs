@@ -26,6 +26,7 @@ mod kill; // SIGKILL at random instants
 mod kit; // what a node is asked while its box is written, and nodes that do not answer
 mod layering; // who may stand on whom
 mod live; // reading and freezing while recording goes on
+#[cfg(target_arch = "x86_64")]
 mod machine; // a virtual machine that loses its power, and what is on its disk then
 mod metrics; // metrics over HTTP, and clients that do not behave
 mod mutations; // hundreds of differences whose verdict is known by construction
