@@ -88,6 +88,7 @@ fn main() {
         scope.spawn(move || listen(said, marks));
         feeder.feed(marks);
     });
+    child.wait().expect("it ends");
 }
 
 /// Tells the host what the recorder says.

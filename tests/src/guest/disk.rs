@@ -2,6 +2,8 @@
 //! power cut loses. It remembers every write and every flush, so one run of a machine
 //! gives the disk of a power cut at any moment of it.
 
+#![expect(clippy::big_endian_bytes, reason = "NBD has its numbers so")]
+
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;

@@ -380,7 +380,7 @@ impl Cut<'_> {
 
     fn given_line(&self, place: Place, bytes: &[u8]) -> Option<String> {
         let from = match place.boot {
-            AFTERWARDS => self.from_afterwards(),
+            AFTERWARDS => self.height_afterwards(),
             boot => match self.known.iter().find(|known| known.boot == boot) {
                 Some(known) if place.line < known.given => known.from,
                 _ => return Some(format!("{place:?} was never given")),
@@ -497,7 +497,7 @@ impl Cut<'_> {
         }
     }
 
-    fn from_afterwards(&self) -> u64 {
+    fn height_afterwards(&self) -> u64 {
         let last = self.known.last().expect("a boot");
         last.from + (last.given / self.truth.template.len()) as u64 + 1
     }
@@ -509,7 +509,7 @@ impl Cut<'_> {
         let slog = self
             .truth
             .template
-            .lines(self.from_afterwards(), AFTERWARDS, lines.clone());
+            .lines(self.height_afterwards(), AFTERWARDS, lines.clone());
         let mut child = Command::new(programs().join("haltbox-record"))
             .args([
                 "record",
