@@ -69,17 +69,18 @@ impl LoopDisk {
         self.folder.path().join("disk")
     }
 
-    /// Mounts what a disk holds. Needs root and loop devices. `None` if the system does not
-    /// mount it.
-    pub fn holding(bytes: &[u8]) -> Option<LoopDisk> {
+    /// Mounts what a disk holds, with these options beside `loop`. Needs root and loop
+    /// devices. `None` if the system does not mount it.
+    pub fn holding(bytes: &[u8], options: &str) -> Option<LoopDisk> {
         let disk = LoopDisk {
             folder: in_memory(),
         };
         let image = disk.folder.path().join("image");
         write_sparsely(&image, bytes);
         fs::create_dir(disk.path()).expect("a folder");
+        let options = format!("loop,{options}");
         let mut mount = Command::new("mount");
-        let mounted = done(mount.args(["-o", "loop"]).arg(&image).arg(disk.path()));
+        let mounted = done(mount.args(["-o", &options]).arg(&image).arg(disk.path()));
         mounted.then_some(disk)
     }
 

@@ -29,6 +29,8 @@ struct Kind {
     name: &'static str,
     make: &'static [&'static str],
     options: &'static str,
+    /// How the test mounts it.
+    here: &'static str,
     /// Bytes of the file system.
     size: usize,
     /// It has a write cache, and a power cut loses that.
@@ -39,6 +41,7 @@ const EXT4: Kind = Kind {
     name: "ext4",
     make: &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0"],
     options: "data=ordered",
+    here: "rw",
     size: 64 << 20,
     cache: true,
 };
@@ -58,6 +61,8 @@ const XFS: Kind = Kind {
     name: "xfs",
     make: &["mkfs.xfs", "-q", "-f"],
     options: "rw",
+    // Several disks of one origin are mounted at a time.
+    here: "nouuid",
     size: 304 << 20,
     cache: true,
 };
@@ -241,7 +246,7 @@ impl Trial<'_> {
             ..Figures::default()
         };
         figures.add("cuts", 1);
-        let Some(disk) = LoopDisk::holding(&image[..self.kind.size]) else {
+        let Some(disk) = LoopDisk::holding(&image[..self.kind.size], self.kind.here) else {
             figures
                 .faults
                 .push("the file system does not mount".to_owned());
