@@ -17,6 +17,10 @@ test-full:
 test-long:
     HALTBOX_LONG=1 cargo test --workspace --tests -- --include-ignored
 
+# a virtual machine that loses its power, hundreds of times (root, qemu, .ci/guest-kernel): a quarter of an hour
+power-cuts:
+    HALTBOX_LONG=1 cargo test -p haltbox-tests --test all machine:: -- --include-ignored --nocapture
+
 # the bugs that the simulator has to find: about twenty minutes
 prove-sim:
     tests/sim/prove
