@@ -14,8 +14,10 @@ const SAME_PROCESS: u64 = 20_000_000;
 /// put together in another order, or a part that was sent again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessClock {
-    /// The newest entry that was asked about, of each of the last processes.
-    newest: VecDeque<Moment>,
+    /// The last entry that was asked about.
+    asked: Option<Moment>,
+    /// The starts of the last processes.
+    started: VecDeque<Moment>,
     /// The end of the last line, which holds its times.
     end: Vec<u8>,
 }
@@ -55,27 +57,34 @@ impl Moment {
         Moment::of(closing_clock(end)?, time.get(..length)?)
     }
 
+    /// Whether both are of the same process.
+    fn is_of(self, other: Moment) -> bool {
+        self.began.abs_diff(other.began) < SAME_PROCESS
+    }
+
     fn is_before(self, other: Moment) -> bool {
-        self.began.abs_diff(other.began) < SAME_PROCESS && self.clock < other.clock
+        self.is_of(other) && self.clock < other.clock
     }
 }
 
 impl ProcessClock {
-    /// Whether an entry is older than the line before, or than one that was asked about, and of the
-    /// same process.
-    pub(crate) fn goes_back(&mut self, line: &[u8]) -> bool {
+    /// Whether an entry is older than the line before, or than the last one that was asked about, and
+    /// of the same process; or whether it starts a process that started before.
+    pub(crate) fn goes_back(&mut self, line: &[u8], starts: bool) -> bool {
         let Some(now) = Moment::of_line(line) else {
             return false;
         };
-        let last = Moment::of_end(&self.end);
-        let mut before = self.newest.iter().copied().chain(last);
-        if before.any(|before| now.is_before(before)) {
-            return true;
-        }
-        self.newest.retain(|before| !before.is_before(now));
-        self.newest.truncate(PROCESSES - 1);
-        self.newest.push_front(now);
-        false
+        let before = [Moment::of_end(&self.end), self.asked.replace(now)];
+        let mut before = before.into_iter().flatten();
+        before.any(|before| now.is_before(before)) || starts && self.started_before(now)
+    }
+
+    /// Whether this process started before. Notes its start.
+    fn started_before(&mut self, now: Moment) -> bool {
+        let known = self.started.iter().any(|start| start.is_of(now));
+        self.started.truncate(PROCESSES - 1);
+        self.started.push_front(now);
+        known
     }
 
     /// Passes a line.
@@ -156,17 +165,19 @@ mod tests {
             format!("{{\"type\":\"x\",\"time\":{time},\"monotime\":{clock}}}")
         };
         let mut process_clock = ProcessClock::default();
-        let mut goes_back = |began, clock| process_clock.goes_back(entry(began, clock).as_bytes());
-        assert!(!goes_back(1000.0, 5.5));
-        assert!(!goes_back(1000.001, 6.25), "later");
-        assert!(goes_back(1000.0, 6.125), "earlier");
-        assert!(!goes_back(1020.0, 0.125), "of the next process");
-        assert!(!goes_back(1020.002, 0.25));
-        assert!(!goes_back(1000.0, 7.5), "of the process before, and later");
-        assert!(goes_back(1020.0, 0.1875), "behind another process");
-        assert!(!process_clock.goes_back(b"{\"type\":\"x\",\"monotime\":0.5}"));
+        let mut goes_back =
+            |began, clock, starts| process_clock.goes_back(entry(began, clock).as_bytes(), starts);
+        assert!(!goes_back(1000.0, 5.5, true));
+        assert!(!goes_back(1000.001, 6.25, false), "later");
+        assert!(goes_back(1000.0, 6.125, false), "earlier");
+        assert!(!goes_back(1020.0, 0.125, true), "of the next process");
+        assert!(!goes_back(1020.002, 0.25, false));
+        assert!(!goes_back(1000.0, 7.5, false), "of the process before");
+        assert!(!goes_back(1020.0, 0.5, false), "of this one again");
+        assert!(goes_back(1000.0, 7.75, true), "it started before");
+        assert!(!process_clock.goes_back(b"{\"type\":\"x\",\"monotime\":0.5}", false));
         process_clock.passes(entry(1000.0, 9.25).as_bytes());
-        assert!(process_clock.goes_back(entry(1000.0, 9.0).as_bytes()));
-        assert!(!process_clock.goes_back(b"{\"type\":\"x\"}"));
+        assert!(process_clock.goes_back(entry(1000.0, 9.0).as_bytes(), false));
+        assert!(!process_clock.goes_back(b"{\"type\":\"x\"}", false));
     }
 }

@@ -177,7 +177,9 @@ impl<'a> Selector<'a> {
         };
         let is_resent = self.resent_lines.is_resent(line.bytes);
         let events: Vec<Event> = rules.read(line.bytes).events().collect();
-        self.moved |= !events.is_empty() && self.process_clock.goes_back(line.bytes);
+        let starts = events.contains(&Event::ProcessStart);
+        let asked = !events.is_empty();
+        self.moved |= asked && self.process_clock.goes_back(line.bytes, starts);
         self.process_clock.passes(line.bytes);
         // A node may really begin a block again.
         let begins = self.resent_lines.note_begin(is_resent, events.into_iter());

@@ -287,10 +287,11 @@ impl<'a> Cutter<'a> {
     /// missing without a trace.
     fn check_clock(&mut self, text: &[u8], role: Role, events: &[Event], sink: &mut dyn TraceSink) {
         let bounds = [Role::Begin, Role::RunStart, Role::RunFinish, Role::End];
-        if !bounds.contains(&role) && !events.contains(&Event::ProcessStart) {
+        let starts = events.contains(&Event::ProcessStart);
+        if !bounds.contains(&role) && !starts {
             return;
         }
-        if self.process_clock.goes_back(text) {
+        if self.process_clock.goes_back(text, starts) {
             let why = "entries are older than those before them, and of the same process";
             self.summary.disorder.get_or_insert(why.to_owned());
             self.lose_track(sink);

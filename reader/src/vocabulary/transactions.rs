@@ -241,8 +241,16 @@ impl Vocabulary for Transactions {
 
     /// Every host has its own JSON writer, so recorded bytes are taken as the host's.
     fn is_as_written(&self, line: &[u8], origin: Origin) -> bool {
-        origin == Origin::Recorded || entry::is_compact(line)
+        origin == Origin::Recorded || entry::is_compact(line) && has_whole_numbers(line)
     }
+}
+
+/// Whether the numbers of transaction and operation are written as whole ones, as every host writes
+/// them. Other JSON writers make `1.0` or `1e0` of them.
+fn has_whole_numbers(line: &[u8]) -> bool {
+    let numbers = json::pick(line, [b"tx", b"op"]).into_iter().flatten();
+    let mut numbers = numbers.filter(|number| number.first().is_some_and(u8::is_ascii_digit));
+    numbers.all(|number| number.iter().all(u8::is_ascii_digit))
 }
 
 /// Store and key of an operation. The key is as the entry has it.

@@ -77,7 +77,12 @@ fn a_block_that_ran_again_empty_is_not_compared_with_its_execution() {
     assert_eq!(verdict("agoric", &whole, &whole[1..]), "identical");
     assert_eq!(names("agoric", &whole), [true]);
     assert_eq!(names("agoric", &empty), [false]);
-    let again = [&whole[..], &empty[..]].concat();
+    let later = empty.map(|line| {
+        line.replace("time\":2.5", "time\":92.5")
+            .replace("time\":1.5", "time\":91.5")
+    });
+    let later = later.iter().map(String::as_str);
+    let again: Vec<&str> = whole.into_iter().chain(later).collect();
     assert_eq!(names("agoric", &again), [true, false]);
 }
 
@@ -283,4 +288,28 @@ fn an_app_hash_is_of_the_height_that_it_names() {
     let gap = [&DECIDED[..2], &[torn], &next[1..]].concat();
     let found = verdict("host", &whole, &gap);
     assert_eq!(found, "evidence insufficient");
+}
+
+/// Another JSON writer wrote the numbers of one side, and that side read a key once more.
+#[test]
+fn another_writers_numbers_accuse_nobody() {
+    let read = |op: u64, key: &str| {
+        format!(r#"{{"type":"op-read","op":{op},"store":"gov","key":"{key}","value":null}}"#)
+    };
+    let [begin, end] = block(7, "AA");
+    let plain = [begin.clone(), read(0, "04"), read(1, "01"), end];
+    let more = [begin, read(0, "04"), read(1, "04"), read(2, "01")];
+    let more = more.map(|line| {
+        line.replace("\"op\":1,", "\"op\":1.0,")
+            .replace("\"op\":2,", "\"op\":2e0,")
+    });
+    let [a, b] = [&plain, &more].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = found("host", &a, &b);
+    assert_ne!(found.exit(), 1, "{}", summary::words(&found));
+    let rewritten = plain
+        .clone()
+        .map(|line| line.replace("\"op\":1,", "\"op\":1.0,"));
+    let rewritten: Vec<&str> = rewritten.iter().map(String::as_str).collect();
+    let altered = |lines: &[&str]| rows("host", lines).iter().any(|row| row.altered);
+    assert_eq!([&a, &rewritten].map(|lines| altered(lines)), [false, true]);
 }
