@@ -79,9 +79,13 @@ impl ProcessClock {
         before.any(|before| now.is_before(before)) || starts && self.started_before(now)
     }
 
-    /// Whether this process started before. Notes its start.
+    /// Whether this start, or a later one of the same process, was there before: several entries may
+    /// tell of one start. Notes it.
     fn started_before(&mut self, now: Moment) -> bool {
-        let known = self.started.iter().any(|start| start.is_of(now));
+        let known = self
+            .started
+            .iter()
+            .any(|start| start.is_of(now) && now.clock <= start.clock);
         self.started.truncate(PROCESSES - 1);
         self.started.push_front(now);
         known
@@ -174,7 +178,8 @@ mod tests {
         assert!(!goes_back(1020.002, 0.25, false));
         assert!(!goes_back(1000.0, 7.5, false), "of the process before");
         assert!(!goes_back(1020.0, 0.5, false), "of this one again");
-        assert!(goes_back(1000.0, 7.75, true), "it started before");
+        assert!(!goes_back(1020.0, 0.625, true), "one start, told twice");
+        assert!(goes_back(1000.0, 5.5, true), "it started before");
         assert!(!process_clock.goes_back(b"{\"type\":\"x\",\"monotime\":0.5}", false));
         process_clock.passes(entry(1000.0, 9.25).as_bytes());
         assert!(process_clock.goes_back(entry(1000.0, 9.0).as_bytes(), false));
