@@ -3,7 +3,9 @@
 //! process began.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
 
+use foldhash::fast::FixedState;
 use haltbox_model::json;
 
 /// How far the beginnings of one process may differ, in nanoseconds: the wall clock is coarse, and
@@ -20,7 +22,14 @@ pub(crate) struct ProcessClock {
     started: VecDeque<Moment>,
     /// The end of the last line, which holds its times.
     end: Vec<u8>,
+    /// The last entries that were asked about, with a hash of their texts.
+    last: VecDeque<(Moment, u64)>,
+    /// Entries of one process have the same clock. Then it does not order them.
+    is_fixed: bool,
 }
+
+/// Number of entries that are remembered.
+const ENTRIES: usize = 64;
 
 /// Number of processes that are remembered.
 const PROCESSES: usize = 64;
@@ -76,7 +85,19 @@ impl ProcessClock {
         };
         let before = [Moment::of_end(&self.end), self.asked.replace(now)];
         let mut before = before.into_iter().flatten();
-        before.any(|before| now.is_before(before)) || starts && self.started_before(now)
+        let goes_back =
+            before.any(|before| now.is_before(before)) || starts && self.started_before(now);
+        self.note_fixed(now, key(line));
+        goes_back && !self.is_fixed
+    }
+
+    fn note_fixed(&mut self, now: Moment, key: u64) {
+        let is_same = |(other, text): &(Moment, u64)| {
+            other.is_of(now) && other.clock == now.clock && *text != key
+        };
+        self.is_fixed |= self.last.iter().any(is_same);
+        self.last.truncate(ENTRIES - 1);
+        self.last.push_front((now, key));
     }
 
     /// Whether this start, or a later one of the same process, was there before: several entries may
@@ -97,6 +118,17 @@ impl ProcessClock {
         let end = line.get(line.len().saturating_sub(END)..);
         self.end.extend_from_slice(end.unwrap_or_default());
     }
+}
+
+/// Bytes of a line's beginning that distinguish it from others with the same clock.
+const OPENING: usize = 96;
+
+/// Hash of a line's length and beginning.
+pub(crate) fn key(line: &[u8]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write_usize(line.len());
+    hasher.write(line.get(..OPENING).unwrap_or(line));
+    hasher.finish()
 }
 
 /// A line's clock, in nanoseconds.
@@ -184,5 +216,15 @@ mod tests {
         process_clock.passes(entry(1000.0, 9.25).as_bytes());
         assert!(process_clock.goes_back(entry(1000.0, 9.0).as_bytes(), false));
         assert!(!process_clock.goes_back(b"{\"type\":\"x\"}", false));
+        // Whoever wrote these has no clock.
+        let block = |height: u64, clock: u64| {
+            format!("{{\"type\":\"x\",\"height\":{height},\"time\":100.5,\"monotime\":{clock}.5}}")
+        };
+        let mut process_clock = ProcessClock::default();
+        for (height, clock) in [(1, 2), (1, 3), (2, 2), (2, 3), (3, 2)] {
+            let line = block(height, clock);
+            assert!(!process_clock.goes_back(line.as_bytes(), false), "{line}");
+            process_clock.passes(line.as_bytes());
+        }
     }
 }

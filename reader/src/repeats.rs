@@ -1,12 +1,10 @@
 //! Finds entries that a log shipper sent twice.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::FixedState;
 use haltbox_model::Event;
 
-use crate::process_clock::clock;
+use crate::process_clock::{clock, key};
 
 /// Bytes of a line's beginning and end that are remembered. The beginning holds its type and
 /// numbers, the end its clock.
@@ -64,8 +62,9 @@ pub struct ResentLines {
 
 impl ResentLines {
     /// Whether this line was already seen with the same clock. `line` may be the JSON value of a
-    /// line that another writer rewrote.
-    pub fn is_resent(&mut self, line: &[u8]) -> bool {
+    /// line that another writer rewrote. A line in a block of another height is another entry,
+    /// unless it comes from outside the kernel, or is older than what stands before it.
+    pub fn is_resent(&mut self, line: &[u8], from_outside: bool) -> bool {
         let Some(clock) = clock(line) else {
             return false;
         };
@@ -73,31 +72,61 @@ impl ResentLines {
             clock,
             key: key(line),
         };
-        if self.open.has(mark) || self.before.iter().any(|lines| lines.has(mark)) {
+        let height = self.open.height;
+        let older = self
+            .open
+            .in_order
+            .last()
+            .is_some_and(|newest| clock < newest.clock);
+        let near = |lines: &Lines| {
+            from_outside
+                || older
+                || lines.height.is_none()
+                || height.is_none()
+                || lines.height == height
+        };
+        let mut before = self.before.iter().filter(|lines| near(lines));
+        if self.open.has(mark) || before.any(|lines| lines.has(mark)) {
             return true;
         }
         self.open.add(mark);
         false
     }
 
-    /// Notes whether the events of a line begin a block or a process, and returns it. If this is
-    /// repeated, all lines behind it are expected again, so the earlier ones are forgotten.
-    pub fn note_begin(&mut self, is_resent: bool, mut events: impl Iterator<Item = Event>) -> bool {
-        let begins = events.any(|event| {
-            matches!(
-                event,
-                Event::Begin { early: false, .. } | Event::ProcessStart
-            )
+    /// Notes a begin among the events of a line: whether it is one.
+    pub fn note_begin(&mut self, is_resent: bool, events: impl Iterator<Item = Event>) -> bool {
+        let begins = events.into_iter().find_map(|event| match event {
+            Event::Begin {
+                height,
+                early: false,
+            } => Some(Some(height)),
+            Event::ProcessStart => Some(None),
+            _ => None,
         });
-        if begins {
-            let lines = std::mem::take(&mut self.open);
-            match is_resent {
-                true => self.before.clear(),
-                false => self.before.push_front(lines),
-            }
-            self.before.truncate(BLOCKS);
+        if let Some(height) = begins {
+            self.begins(is_resent, height);
         }
-        begins
+        begins.is_some()
+    }
+
+    /// Begins a block or a process. If the begin itself is repeated, all lines behind it are
+    /// expected again, so the earlier ones are forgotten.
+    fn begins(&mut self, is_resent: bool, height: Option<u64>) {
+        let next = Lines {
+            height,
+            ..Lines::default()
+        };
+        let lines = std::mem::replace(&mut self.open, next);
+        if is_resent {
+            return self.before.clear();
+        }
+        self.before.push_front(lines);
+        self.before.truncate(BLOCKS);
+    }
+
+    /// Forgets the height of the open lines: it is unknown which block they belong to.
+    pub fn lose_height(&mut self) {
+        self.open.height = None;
     }
 }
 
@@ -112,6 +141,7 @@ struct Mark {
 /// all before and need no lookup.
 #[derive(Clone, Debug, Default)]
 struct Lines {
+    height: Option<u64>,
     in_order: Vec<Mark>,
     back: HashSet<Mark>,
 }
@@ -135,17 +165,6 @@ impl Lines {
     }
 }
 
-/// Bytes of a line's beginning that distinguish it from others with the same clock.
-const OPENING: usize = 96;
-
-/// Hash of a line's length and beginning.
-fn key(line: &[u8]) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    hasher.write_usize(line.len());
-    hasher.write(line.get(..OPENING).unwrap_or(line));
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,31 +173,53 @@ mod tests {
     fn what_comes_again_is_known_until_a_block_begins_anew() {
         let entry =
             |number: u64| format!("{{\"type\":\"x\",\"n\":{number},\"monotime\":{number}.5}}");
-        let begin = |height| Event::Begin {
-            height,
-            early: false,
-        };
-        let mut lines = ResentLines::default();
-        let resent = |lines: &mut ResentLines, numbers: &[u64]| -> Vec<bool> {
-            let numbers = numbers.iter();
-            numbers
-                .map(|number| lines.is_resent(entry(*number).as_bytes()))
-                .collect()
-        };
-        let found = resent(&mut lines, &[1, 2, 1, 2, 3]);
-        assert_eq!(found, [false, false, true, true, false]);
-        assert!(lines.note_begin(false, [begin(7)].into_iter()));
-        let found = resent(&mut lines, &[3, 4]);
-        assert_eq!(found, [true, false], "the block before is known");
-        assert!(lines.note_begin(true, [Event::ProcessStart].into_iter()));
-        let found = resent(&mut lines, &[3, 4]);
-        assert_eq!(found, [false; 2], "executed again");
-        assert!(!lines.note_begin(true, [Event::Executed].into_iter()));
-        assert_eq!(resent(&mut lines, &[3]), [true], "nothing began");
+        let mut resent_lines = ResentLines::default();
+        let mut is_resent = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
+        assert_eq!(
+            [1, 2, 1, 2, 3].map(&mut is_resent),
+            [false, false, true, true, false]
+        );
+        resent_lines.begins(false, None);
+        let mut is_resent = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
+        assert_eq!(
+            [3, 4].map(&mut is_resent),
+            [true, false],
+            "the block before is known"
+        );
+        resent_lines.begins(true, None);
+        let mut is_resent = |number: u64| resent_lines.is_resent(entry(number).as_bytes(), false);
+        assert_eq!([3, 4].map(&mut is_resent), [false; 2], "executed again");
+        resent_lines.begins(false, Some(7));
+        assert!(
+            resent_lines.is_resent(entry(4).as_bytes(), false),
+            "of any height"
+        );
+        assert!(!resent_lines.is_resent(entry(9).as_bytes(), false));
+        resent_lines.begins(false, Some(8));
+        assert!(
+            !resent_lines.is_resent(entry(9).as_bytes(), false),
+            "in another block"
+        );
+        resent_lines.begins(false, Some(9));
+        assert!(
+            resent_lines.is_resent(entry(9).as_bytes(), true),
+            "from outside"
+        );
+        resent_lines.lose_height();
+        assert!(
+            resent_lines.is_resent(entry(9).as_bytes(), false),
+            "of some block"
+        );
         let value = b"{\"monotime\":15e-1,\"type\":\"x\"}";
-        assert_eq!([0; 2].map(|_| lines.is_resent(value)), [false, true]);
+        assert_eq!(
+            [0; 2].map(|_| resent_lines.is_resent(value, false)),
+            [false, true]
+        );
         let timeless = b"{\"type\":\"x\"}";
-        assert_eq!([0; 2].map(|_| lines.is_resent(timeless)), [false; 2]);
+        assert_eq!(
+            [0; 2].map(|_| resent_lines.is_resent(timeless, false)),
+            [false; 2]
+        );
     }
 
     #[test]

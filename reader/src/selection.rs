@@ -175,10 +175,16 @@ impl<'a> Selector<'a> {
         let Some(rules) = self.profile.slog.as_ref().filter(|_| is_text && line.whole) else {
             return line.origin;
         };
-        let is_resent = self.resent_lines.is_resent(line.bytes);
+        let is_resent = self.resent_lines.is_resent(line.bytes, false);
         let events: Vec<Event> = rules.read(line.bytes).events().collect();
         let starts = events.contains(&Event::ProcessStart);
-        let asked = !events.is_empty();
+        let bounds = |event: &Event| {
+            matches!(
+                event,
+                Event::Begin { .. } | Event::End { .. } | Event::ProcessStart
+            )
+        };
+        let asked = events.iter().any(bounds);
         self.moved |= asked && self.process_clock.goes_back(line.bytes, starts);
         self.process_clock.passes(line.bytes);
         // A node may really begin a block again.

@@ -213,8 +213,8 @@ impl<'a> Cutter<'a> {
             self.check_clock(text, typed.role, &events, sink);
             self.process_clock.passes(text);
         }
-        let is_resent =
-            (local || !self.is_placed(line, typed.role)) && self.is_resent(text, &events);
+        let is_resent = (local || !self.is_placed(line, typed.role))
+            && self.is_resent(text, typed.role, &events);
         if local && is_resent {
             return true;
         }
@@ -403,8 +403,8 @@ impl<'a> Cutter<'a> {
 
     /// Whether a line repeats an earlier part of the source. A repeated begin entry or process
     /// start does not count: the node may really execute the height again.
-    fn is_resent(&mut self, text: &[u8], events: &[Event]) -> bool {
-        let is_resent = self.resent_lines.is_resent(text);
+    fn is_resent(&mut self, text: &[u8], role: Role, events: &[Event]) -> bool {
+        let is_resent = self.resent_lines.is_resent(text, role.is_from_outside());
         let begins = self
             .resent_lines
             .note_begin(is_resent, events.iter().cloned());
@@ -453,6 +453,7 @@ impl<'a> Cutter<'a> {
     /// Marks the open block as disordered: its entries are not in the order in which the kernel
     /// wrote them. Units behind the last sound one are not compared.
     fn broken(&mut self, fault: Fault, sink: &mut dyn TraceSink) {
+        self.resent_lines.lose_height();
         let text = match self.height {
             Some(height) => format!("height {height}: {}", fault.why),
             None => fault.why.clone(),
