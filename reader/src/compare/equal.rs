@@ -58,7 +58,7 @@ fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeanin
     if comparison.is_left_out() && has_gaps_before(comparison, activity.height) {
         return ActivityMeaning::Dropped;
     }
-    if activity.before == 0 && !is_whole_before(comparison, activity.height) {
+    if activity.before == 0 && is_open_before(comparison, activity.height) {
         return ActivityMeaning::Before;
     }
     let mut breaks = comparison.sides.iter().flat_map(|side| &side.breaks);
@@ -69,10 +69,16 @@ fn meaning(activity: ActivityParting, comparison: &Comparison) -> ActivityMeanin
     }
 }
 
-/// Whether the height before this one is whole on both sides, and equal.
-fn is_whole_before(comparison: &Comparison, height: u64) -> bool {
-    let before = height.checked_sub(1);
-    before.is_some_and(|before| comparison.common.same.contains(before))
+/// Whether a side has the height before this one, and it was not found equal: the cause may be in
+/// what was not compared of it.
+fn is_open_before(comparison: &Comparison, height: u64) -> bool {
+    let Some(before) = height.checked_sub(1) else {
+        return false;
+    };
+    let common = &comparison.common;
+    let lacks = |side: &Coverage| side.gaps.contains(before);
+    !common.same.contains(before)
+        && (common.all.contains(before) || comparison.sides.iter().any(lacks))
 }
 
 /// Whether a height before this one is missing, or could not be compared.

@@ -357,8 +357,8 @@ pub struct ActivityDivergence {
 pub enum ActivityMeaning {
     /// A sender dropped entries, which may differ.
     Dropped,
-    /// Nothing proves that the activityhashes were equal before: a height there is not whole, or
-    /// the recordings begin here. They differ, and the cause lies before this place.
+    /// Nothing proves that the activityhashes were equal before: the height there is not whole. They
+    /// differ, and the cause lies before this place.
     Before,
     /// The kernel did work between two runs that no entry shows.
     HiddenWork,
