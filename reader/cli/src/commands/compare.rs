@@ -445,7 +445,7 @@ impl Judging<'_> {
     fn find_silent(&mut self) -> anyhow::Result<()> {
         for at in 0..self.groups.len() {
             for member in self.groups[at].members.clone() {
-                if self.agrees_elsewhere(at, member)? && !self.groups[at].silent.contains(&member) {
+                if !self.groups[at].silent.contains(&member) && self.agrees_elsewhere(at, member)? {
                     self.groups[at].silent.push(member);
                 }
             }
