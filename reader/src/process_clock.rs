@@ -26,6 +26,8 @@ pub(crate) struct ProcessClock {
     last: VecDeque<(Moment, u64)>,
     /// Entries of one process have the same clock. Then it does not order them.
     is_fixed: bool,
+    /// Height of the last block that began, and when it began.
+    block: Option<(u64, Moment)>,
 }
 
 /// Number of entries that are remembered.
@@ -89,6 +91,19 @@ impl ProcessClock {
             before.any(|before| now.is_before(before)) || starts && self.started_before(now);
         self.note_fixed(now, key(line));
         goes_back && !self.is_fixed
+    }
+
+    /// A block begins.
+    pub(crate) fn block_begins(&mut self, height: u64, line: &[u8]) {
+        self.block = Moment::of_line(line).map(|moment| (height, moment));
+    }
+
+    /// Whether an entry bears the height of the last block that began, and is older than the
+    /// beginning. No moved text explains that: the entry's clock is not true.
+    pub(crate) fn is_older_than_its_block(&self, height: u64, line: &[u8]) -> bool {
+        let block = self.block.filter(|(own, _)| *own == height);
+        let older = |(_, began)| Moment::of_line(line).is_some_and(|now| now.is_before(began));
+        block.is_some_and(older)
     }
 
     fn note_fixed(&mut self, now: Moment, key: u64) {
@@ -216,6 +231,12 @@ mod tests {
         process_clock.passes(entry(1000.0, 9.25).as_bytes());
         assert!(process_clock.goes_back(entry(1000.0, 9.0).as_bytes(), false));
         assert!(!process_clock.goes_back(b"{\"type\":\"x\"}", false));
+        process_clock.block_begins(7, entry(1000.0, 9.5).as_bytes());
+        for (height, clock, older) in [(7, 9.25, true), (6, 9.25, false), (7, 9.75, false)] {
+            let line = entry(1000.0, clock);
+            let is_older = process_clock.is_older_than_its_block(height, line.as_bytes());
+            assert_eq!(is_older, older, "{height} {line}");
+        }
         // Whoever wrote these has no clock.
         let block = |height: u64, clock: u64| {
             format!("{{\"type\":\"x\",\"height\":{height},\"time\":100.5,\"monotime\":{clock}.5}}")

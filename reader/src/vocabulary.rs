@@ -189,6 +189,11 @@ pub trait Vocabulary: fmt::Debug + Sync {
         None
     }
 
+    /// The height that an entry bears.
+    fn height(&self, _line: &[u8]) -> Option<u64> {
+        None
+    }
+
     /// Whether entries of this role have numbers that locate them in their crank.
     fn is_numbered(&self, _role: Role) -> bool {
         false

@@ -291,7 +291,17 @@ impl<'a> Cutter<'a> {
         if !bounds.contains(&role) && !starts {
             return;
         }
-        if self.process_clock.goes_back(text, starts) {
+        let goes_back = self.process_clock.goes_back(text, starts);
+        let begins = events.iter().find_map(|event| match event {
+            Event::Begin { height, .. } if role == Role::Begin => Some(*height),
+            _ => None,
+        });
+        if let Some(height) = begins {
+            self.process_clock.block_begins(height, text);
+        }
+        let own = self.vocabulary.height(text);
+        let untrue = |height| self.process_clock.is_older_than_its_block(height, text);
+        if goes_back && !own.is_some_and(untrue) {
             let why = "entries are older than those before them, and of the same process";
             self.summary.disorder.get_or_insert(why.to_owned());
             self.lose_track(sink);

@@ -68,6 +68,10 @@ impl Vocabulary for SwingSet {
         json::read_str(value).map(Cow::into_owned)
     }
 
+    fn height(&self, line: &[u8]) -> Option<u64> {
+        json::find(line, b"blockHeight").and_then(values::read_u64)
+    }
+
     fn is_numbered(&self, role: Role) -> bool {
         is_numbered(role)
     }
