@@ -6,6 +6,7 @@
 //! marks, and reads those again.
 
 mod boxes_of_others;
+mod log_ahead;
 mod lost_start;
 mod resuming;
 mod told_elsewhere;
@@ -14,6 +15,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use haltbox_format::mark::{
     Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
@@ -36,6 +38,7 @@ use crate::ring::populate::{self, Populating};
 use crate::ring::{AFTERMATH, Appended, Protected, RingWriter, Waiting};
 use crate::ring_profile::rules_of;
 use crate::source_entry::{CUT_KEEPS, Given, LeftOut};
+use log_ahead::HeldEvents;
 use lost_start::Starts;
 pub use resuming::resume_points;
 
@@ -177,6 +180,8 @@ pub struct Recorder {
     news: Vec<News>,
     /// State for reading the node's log, where several lines make one event.
     node_log: NodeLog,
+    /// Events of the node's log that wait for the slog.
+    held_events: HeldEvents,
     told_unread: bool,
     /// Counts of known and unknown entries in the slog.
     slog: KnownEntries,
@@ -234,6 +239,7 @@ impl Recorder {
             group: Vec::new(),
             news: Vec::new(),
             node_log: NodeLog::default(),
+            held_events: HeldEvents::default(),
             told_unread: false,
             slog: KnownEntries::default(),
             dropping: None,
@@ -478,6 +484,8 @@ impl Recorder {
             marks.extend(self.life.on(&event, Stream::Slog, before, after));
         }
         self.publish_at(after, &marks);
+        self.held_events.slog_moved();
+        self.release_due_events();
     }
 
     fn understand_node(&mut self, bytes: &[u8], complete: bool, before: Position, after: Position) {
@@ -498,12 +506,56 @@ impl Recorder {
         let profile = Arc::clone(&self.config.profile);
         let Some(rules) = &profile.node else { return };
         let (mut marks, mut news) = (Vec::new(), Vec::new());
+        let log_waits = self.log_waits();
         tell(rules, &mut self.node_log, &mut |event| {
-            marks.extend(self.life.on(&event, Stream::Node, before, after));
-            news.extend(News::of_event(event, &self.life));
+            let reach = self.life.reach_of_slog().filter(|_| log_waits);
+            if let Some(event) = self.held_events.take(event, reach) {
+                marks.extend(self.life.on(&event, Stream::Node, before, after));
+                news.extend(News::of_event(event, &self.life));
+            }
         });
         self.news.extend(news);
         self.publish_at(after, &marks);
+        self.release_due_events();
+    }
+
+    /// Whether the node's log may be read further than the slog. A host that records both itself
+    /// gives them in their order.
+    fn log_waits(&self) -> bool {
+        !self.config.own_start && self.config.node_lane == Lane::Local
+    }
+
+    /// Acts on the events of the node's log that wait no longer.
+    fn release_due_events(&mut self) {
+        if !self.held_events.is_empty() {
+            let reach = self.life.reach_of_slog();
+            self.release_events(|held| held.next(reach));
+        }
+    }
+
+    /// The events count as if they came now.
+    fn release_events(&mut self, mut next: impl FnMut(&mut HeldEvents) -> Option<Event>) {
+        let at = self.position();
+        let (mut marks, mut news) = (Vec::new(), Vec::new());
+        while let Some(event) = next(&mut self.held_events) {
+            marks.extend(self.life.on(&event, Stream::Node, at, at));
+            news.extend(News::of_event(event, &self.life));
+        }
+        self.news.extend(news);
+        self.publish_at(at, &marks);
+    }
+
+    /// Ends the wait of the node's log for a slog that does not come as far. Call it often, and
+    /// before [`Recorder::take_news`].
+    pub fn end_long_wait(&mut self, now: Instant) {
+        if self.held_events.is_over(now) {
+            self.end_wait();
+        }
+    }
+
+    /// Acts on all that the node's log reported: nothing more of the slog comes.
+    pub fn end_wait(&mut self) {
+        self.release_events(HeldEvents::next_of_all);
     }
 
     /// Ends an event of the node's log that waits for more lines.
@@ -535,6 +587,9 @@ impl Recorder {
         }
         let marks = self.life.on(event, stream, before, self.position());
         self.publish(&marks);
+        if *event == Event::StreamEnd && stream == Stream::Slog {
+            self.end_wait();
+        }
     }
 
     /// Records that entries never arrived, because `haltbox run` dropped them.

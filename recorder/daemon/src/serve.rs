@@ -266,6 +266,8 @@ impl Server {
             service.live();
             self.pulse.beat();
             let progress = self.read_sources();
+            self.recorder.end_long_wait(Instant::now());
+            self.tell_news();
             self.supervisor.recorded(self.recorded);
             self.hear();
             self.hear_witnesses();
@@ -284,6 +286,9 @@ impl Server {
                 service.stopping();
             }
             let drained = stopping.is_some_and(|since| self.is_drained(since));
+            if drained {
+                self.end_wait();
+            }
             if drained && self.supervisor.is_idle() && !self.supervisor.is_signing() {
                 break;
             }
@@ -608,8 +613,17 @@ impl Server {
                 std::thread::sleep(LOOK);
             }
         }
+        self.end_wait();
         self.recorder.note(how);
         self.supervisor.node_ended();
+        self.pull_triggers();
+    }
+
+    /// Nothing more is to be read: acts on what the node's log reported and the slog has not come
+    /// as far as.
+    fn end_wait(&mut self) {
+        self.recorder.end_wait();
+        self.tell_news();
         self.pull_triggers();
     }
 

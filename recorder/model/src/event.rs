@@ -128,6 +128,15 @@ impl Event {
             | Event::StreamEnd => None,
         }
     }
+
+    /// The height that the node has come to, by this entry. The network agrees with a block's
+    /// AppHash in the next block.
+    pub fn reached(&self) -> Option<u64> {
+        match self {
+            Event::Confirm { height, .. } => Some(height.saturating_add(1)),
+            other => other.height(),
+        }
+    }
 }
 
 /// Cause of a consensus failure.

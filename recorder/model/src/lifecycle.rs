@@ -118,10 +118,15 @@ impl Lifecycle {
     /// `log_at`: last height in the node's log.
     pub fn trust_slog_of_marks(&mut self, log_at: Option<u64>) {
         self.trust.log_at = log_at;
-        let told = self.blocks.iter().filter(|b| b.begun.has(Stream::Slog));
-        let reach = told.map(|block| block.of.height).max();
+        let reach = self.reach_of_slog();
         self.trust.slog |= reach.is_some();
         self.trust.reach = self.trust.reach.max(reach);
+    }
+
+    /// The highest height that the slog has begun. `None` if no slog reports blocks.
+    pub fn reach_of_slog(&self) -> Option<u64> {
+        let told = self.blocks.iter().filter(|b| b.begun.has(Stream::Slog));
+        told.map(|block| block.of.height).max()
     }
 
     /// All blocks, in the order in which they began.
@@ -271,7 +276,7 @@ impl Lifecycle {
         after: Position,
     ) -> Vec<Mark> {
         if by == Stream::Node {
-            self.trust.log_at = event.height().or(self.trust.log_at);
+            self.trust.log_at = event.reached().or(self.trust.log_at);
         }
         let admitted = self.trust.admits(event, by);
         let mut decide = Decision {

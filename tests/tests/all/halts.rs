@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use haltbox_tests::node::{FORMATS, Format, Node, VERSIONS, Version, app_hash, wrong};
 use haltbox_tests::*;
@@ -429,6 +430,66 @@ fn failing(node: &mut Node, height: u64) {
         "+2/3 committed an invalid block: {}",
         wrong("AppHash", height)
     ));
+}
+
+/// A node that failed while the log was read further than the slog, as after a time without a
+/// recorder. The slog has come to the first block, the log to the failure. Returns the rest of
+/// the slog.
+fn ahead(folder: &Path) -> (Followed, String) {
+    let followed = follow(folder, &[]);
+    let mut node = Node::new(Format::Console, Version::V038);
+    node.start();
+    node.block(5);
+    let first = node.slog.len();
+    (6..=H).for_each(|height| node.block(height));
+    node.fail(&format!(
+        "precommit step; +2/3 prevoted for an invalid block: {}",
+        wrong("AppHash", H)
+    ));
+    append(&followed.slog, &node.slog[..first]);
+    followed.recorder.wait_for("first block seen: 5");
+    append(&followed.log, &node.log);
+    (followed, node.slog.split_off(first))
+}
+
+#[test]
+fn a_failure_waits_until_the_slog_has_come_as_far() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let (followed, rest) = ahead(folder.path());
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(boxes(&dir).is_empty(), "{}", followed.recorder.said());
+    append(&followed.slog, &rest);
+    followed.recorder.wait_for("DIVERGED at height 7");
+    followed.recorder.stop();
+    let found = boxes(&dir);
+    let names: Vec<&str> = found.iter().map(|path| text(path)).collect();
+    let [name] = names[..] else {
+        panic!("{names:?}")
+    };
+    assert!(
+        name.contains("/7-") && !name.ends_with("incomplete"),
+        "{name}"
+    );
+}
+
+/// A slog that stands still does not hold back the failure for ever, and a recorder that ends
+/// does not lose it.
+#[test]
+#[ignore = "long; `-- --ignored` runs it"]
+fn a_failure_waits_for_no_slog_that_stands_still() {
+    for stops in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().join("node");
+        let (followed, _) = ahead(folder.path());
+        if stops {
+            std::thread::sleep(Duration::from_secs(2));
+            assert!(boxes(&dir).is_empty(), "{}", followed.recorder.said());
+            followed.recorder.stop();
+        }
+        wait_until("a box", || boxes(&dir).len() == 1);
+        assert!(text(&boxes(&dir)[0]).ends_with("7-incomplete"));
+    }
 }
 
 /// The box is announced in a file and to the operator's command, which may hang.

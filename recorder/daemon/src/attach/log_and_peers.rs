@@ -167,7 +167,7 @@ impl Beside {
         let mut wanted = Vec::new();
         for Heard { event, new } in std::mem::take(&mut self.heard) {
             self.reach = self.reach.max(event.height());
-            self.log_at = event.height().or(self.log_at);
+            self.log_at = event.reached().or(self.log_at);
             if new || !event.is_trouble() || self.is_of_now(&event, life) {
                 let news = self.take(event, life, at, News::of_event);
                 wanted.extend(
