@@ -378,10 +378,12 @@ fn verify_lines(source: &Source, profile: &Profile) -> io::Result<Vec<Finding>> 
             ..Finding::note("content", "contains no lines: there was nothing to check")
         });
     }
-    if rules.is_some() && known == 0 && lines >= SlogRules::MANY {
+    let is_no_slog = lines >= SlogRules::MANY || lines > 0 && not_json == lines;
+    if rules.is_some() && known == 0 && is_no_slog {
         let text = format!(
-            "{lines} lines, none of them an entry that the profile {} knows: nothing could be \
+            "{}, none of them an entry that the profile {} knows: nothing could be \
              checked",
+            counted(lines, "line"),
             profile.name
         );
         findings.push(Finding {

@@ -124,6 +124,53 @@ fn a_broken_pipe_is_success() {
     assert!(done.stderr.is_empty(), "{done:?}");
 }
 
+/// One file that cannot be read does not hide what the others say.
+#[test]
+fn a_source_that_cannot_be_read_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [sound, broken] = ["1", "2"].map(|name| folder.path().join(name));
+    std::fs::write(&sound, block(7)).expect("a slog");
+    std::fs::write(&broken, b"no slog").expect("a file");
+    let missing = folder.path().join("3");
+    let sources = [text(&missing), text(&broken), text(&sound)];
+    let said = output(2, &[&["verify"], &sources[..]].concat());
+    let said = String::from_utf8(said).expect("text");
+    let starts = said.lines().filter(|line| !line.starts_with(' '));
+    let words: Vec<&str> = starts.filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(words, ["intact", "NOT READ", "NOT READ"], "{said}");
+    assert!(
+        said.contains("no slog") || said.contains("begins with"),
+        "{said}"
+    );
+    let said = output(2, &["verify", "--json", text(&sound), text(&missing)]);
+    let said: serde_json::Value = serde_json::from_slice(&said).expect("JSON");
+    assert_eq!(said["unreadable"][0]["path"], text(&missing), "{said}");
+    let cut = cut_slog(folder.path());
+    let said = output(1, &["verify", text(&missing), text(&cut)]);
+    let said = String::from_utf8(said).expect("text");
+    assert!(said.starts_with("DAMAGED: "), "damage weighs more: {said}");
+}
+
+/// Text that was compressed is no slog, however it is named.
+#[test]
+fn compressed_text_is_no_intact_slog() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("slog.zst");
+    let packed = zstd::encode_all(&b"no slog\n"[..], 1).expect("compressed");
+    std::fs::write(&path, packed).expect("a file");
+    let said = output(2, &["verify", text(&path)]);
+    let said = String::from_utf8(said).expect("text");
+    assert!(said.starts_with("NOTHING CHECKED: "), "{said}");
+}
+
+/// A compressed slog that was cut off.
+fn cut_slog(folder: &Path) -> PathBuf {
+    let path = folder.join("cut.zst");
+    let whole = zstd::encode_all(&block(8)[..], 1).expect("compressed");
+    std::fs::write(&path, &whole[..whole.len() / 2]).expect("a file");
+    path
+}
+
 #[test]
 fn trouble_is_exit_code_2_with_a_sentence() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -77,23 +77,21 @@ struct Identity {
 
 /// Runs the command.
 pub fn run(args: &InfoArgs) -> anyhow::Result<Outcome> {
-    let mut document = Document::new();
-    for path in source::members(&args.common.source)? {
-        document
-            .sources
-            .push(look(&path, args.common.profile.as_deref())?);
-    }
+    let members = source::members(&args.common.source)?;
+    let profile = args.common.profile.as_deref();
+    let document = Document::of_each(&members, |path| look(path, profile))?;
     let damaged = document.sources.iter().any(Info::is_damaged);
     if args.common.json {
         document.print_json()?;
     } else {
-        let texts: Vec<String> = document.sources.iter().map(Info::text).collect();
+        let texts = document.sources.iter().map(Info::text);
+        let texts: Vec<String> = texts.chain(document.unreadable_lines()).collect();
         output::print(&texts.join("\n"))?;
     }
-    Ok(if damaged {
-        Outcome::Damaged
-    } else {
-        Outcome::Fine
+    Ok(match (damaged, document.has_unreadable()) {
+        (true, _) => Outcome::Damaged,
+        (false, true) => Outcome::Trouble,
+        (false, false) => Outcome::Fine,
     })
 }
 

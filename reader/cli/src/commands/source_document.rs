@@ -1,8 +1,9 @@
 //! What `info` and `ls` share: their arguments, and the document that they and `verify` print.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use haltbox_model::Outside;
 use serde::Serialize;
 
 /// The arguments: a source, and how to read and print it.
@@ -24,6 +25,15 @@ pub struct SourceArgs {
 pub struct Document<T> {
     version: u32,
     pub sources: Vec<T>,
+    /// Sources that could not be read, beside others that could.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<Unreadable>,
+}
+
+#[derive(Serialize)]
+struct Unreadable {
+    path: String,
+    why: String,
 }
 
 impl<T: Serialize> Document<T> {
@@ -31,7 +41,44 @@ impl<T: Serialize> Document<T> {
         Document {
             version: 1,
             sources: Vec::new(),
+            unreadable: Vec::new(),
         }
+    }
+
+    /// Reads each of these sources. One that cannot be read does not hide the others.
+    ///
+    /// # Errors
+    /// The only source cannot be read.
+    pub fn of_each(
+        paths: &[PathBuf],
+        read: impl Fn(&Path) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Document<T>> {
+        let mut document = Document::new();
+        for path in paths {
+            match read(path) {
+                Ok(source) => document.sources.push(source),
+                Err(error) if paths.len() == 1 => return Err(error),
+                Err(error) => document.unreadable.push(Unreadable {
+                    path: super::shown(path),
+                    why: format!("{error:#}"),
+                }),
+            }
+        }
+        Ok(document)
+    }
+
+    /// Whether sources could not be read.
+    pub fn has_unreadable(&self) -> bool {
+        !self.unreadable.is_empty()
+    }
+
+    /// A line for each source that could not be read.
+    pub fn unreadable_lines(&self) -> impl Iterator<Item = String> {
+        let line = |unread: &Unreadable| {
+            let (path, why) = (Outside::text(&unread.path), Outside::text(&unread.why));
+            format!("NOT READ: {path}: {why}\n")
+        };
+        self.unreadable.iter().map(line)
     }
 
     pub fn print_json(&self) -> anyhow::Result<()> {

@@ -54,23 +54,31 @@ struct Verified {
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
     let signers = args.signers.as_deref().map(signers_of).transpose()?;
-    let mut document = Document::new();
-    for named in &args.sources {
-        for path in source::members(named)? {
-            document
-                .sources
-                .push(verify(args, signers.as_ref(), &path)?);
-        }
-    }
+    let paths: Vec<PathBuf> = args
+        .sources
+        .iter()
+        .flat_map(|named| members(named))
+        .collect();
+    let document = Document::of_each(&paths, |path| {
+        source::members(path)?;
+        verify(args, signers.as_ref(), path)
+    })?;
     if args.json {
         document.print_json()?;
     } else {
         let texts = document.sources.iter().map(|v| text_of(v, args.reads));
-        let texts: String = texts.collect();
+        let texts: String = texts.chain(document.unreadable_lines()).collect();
         output::print(&texts)?;
     }
+    let unread = document.has_unreadable().then_some(Outcome::Trouble);
     let outcomes = document.sources.iter().map(|v| v.outcome(args.reads));
-    Ok(worst(outcomes))
+    Ok(worst(outcomes.chain(unread)))
+}
+
+/// The sources that a path stands for. One that has none stands for itself: it is asked again
+/// where the error is reported.
+fn members(named: &Path) -> Vec<PathBuf> {
+    source::members(named).unwrap_or_else(|_| vec![named.to_owned()])
 }
 
 fn signers_of(path: &Path) -> anyhow::Result<Signers> {
