@@ -44,26 +44,25 @@ pub struct AfterFreeze {
 }
 
 impl AfterFreeze {
-    /// Acts on a durable box, and returns the halt message.
+    /// Writes the alert about a box that nobody asked for, and returns whether the box is
+    /// news. Errors go to `voice`: no error here may stop the recorder.
     ///
-    /// Writes the alert only if `unasked` is set and the box is new. Who asks for a
-    /// box gets the message as the answer, and a box that existed before was
-    /// alerted when it was written. Removes old boxes in every case. Errors go to
-    /// `voice`: no error here may stop the recorder.
-    pub fn follow_up(
-        &self,
-        boxes: &Path,
-        frozen: &Frozen,
-        unasked: bool,
-        voice: &Speaker,
-    ) -> String {
-        let hint = self.upload_hint.as_deref();
-        if unasked
-            && !frozen.existed
-            && let Err(error) = alert(boxes, frozen, hint)
-        {
+    /// Call it before the box is noted anywhere. A recorder that dies between the two
+    /// writes the box again when it comes back, and finds that it existed. The alert file
+    /// then tells whether the operator was alerted.
+    pub fn announce(&self, boxes: &Path, frozen: &Frozen, voice: &Speaker) -> bool {
+        if frozen.existed && is_alerted(boxes, frozen) {
+            return false;
+        }
+        if let Err(error) = alert(boxes, frozen, self.upload_hint.as_deref()) {
             voice.say(&format!("cannot write {ALERT_FILE}: {error}"));
         }
+        true
+    }
+
+    /// Acts on a durable box, and returns the halt message. Removes old boxes. Errors go
+    /// to `voice`, as those of [`AfterFreeze::announce`] do.
+    pub fn follow_up(&self, boxes: &Path, frozen: &Frozen, voice: &Speaker) -> String {
         match keep_budget(boxes, self.budget) {
             Ok(removed) => removed.iter().for_each(|path| {
                 voice.say(&format!(
@@ -75,7 +74,7 @@ impl AfterFreeze {
                 "cannot remove old boxes (--max-boxes, --max-bytes): {error}"
             )),
         }
-        halt_message::frozen(frozen, hint)
+        halt_message::frozen(frozen, self.upload_hint.as_deref())
     }
 
     /// Starts the operator's command for a new box that nobody asked for.
@@ -95,6 +94,14 @@ impl AfterFreeze {
 /// The alert file cannot be written.
 pub fn alert(boxes: &Path, frozen: &Frozen, upload_hint: Option<&str>) -> io::Result<()> {
     put_on_top(boxes, &halt_message::frozen(frozen, upload_hint))
+}
+
+/// Whether the alert file has the message of this box. A box that was written when
+/// somebody asked for it has none.
+fn is_alerted(boxes: &Path, frozen: &Frozen) -> bool {
+    let told = open_regular::read(&boxes.join(ALERT_FILE)).unwrap_or_default();
+    let line = halt_message::line_of_box(&frozen.path);
+    String::from_utf8_lossy(&told).contains(&line)
 }
 
 /// Prepends an alert about trouble at a block that was not recorded.
@@ -208,28 +215,46 @@ mod tests {
 
     use crate::voice::Silence;
 
-    /// A reason quotes the node's log, and others can write text into that.
-    #[test]
-    fn a_reason_from_outside_neither_stops_the_command_nor_steers_a_terminal() {
-        let folder = tempfile::tempdir().unwrap();
-        let told = folder.path().join("told");
-        let frozen = Frozen {
+    fn frozen(boxes: &Path, existed: bool, reason: &str) -> Frozen {
+        Frozen {
             of: Attempt {
                 height: 7,
                 attempt: 1,
             },
-            path: folder.path().join("7-incomplete"),
+            path: boxes.join("7-incomplete"),
             bytes: 0,
-            existed: false,
+            existed,
             reach: crate::freeze::Reach::History,
-            reason: "a\0b\x1b[2J".to_owned(),
+            reason: reason.to_owned(),
             app_hash: None,
             network: None,
             state: State::Pinned,
             finding: Finding::Doubt,
             inputs: haltbox_model::Inputs::default(),
             unanswered: None,
-        };
+        }
+    }
+
+    /// A recorder may die behind the box and before its alert, or behind both.
+    #[test]
+    fn a_box_is_announced_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (boxes, after) = (folder.path(), AfterFreeze::default());
+        let voice: Speaker = std::sync::Arc::new(Silence);
+        let announce = |existed| after.announce(boxes, &frozen(boxes, existed, "trouble"), &voice);
+        assert!(announce(true), "it died before the alert");
+        assert!(!announce(true), "it died behind the alert");
+        let alert = fs::read_to_string(boxes.join(ALERT_FILE)).unwrap();
+        assert_eq!(alert.matches("  black box  ").count(), 1);
+        assert!(announce(false), "a new box");
+    }
+
+    /// A reason quotes the node's log, and others can write text into that.
+    #[test]
+    fn a_reason_from_outside_neither_stops_the_command_nor_steers_a_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("told");
+        let frozen = frozen(folder.path(), false, "a\0b\x1b[2J");
         let command = format!(
             "printf %s \"$HALTBOX_REASON\" > {0}.new; mv {0}.new {0}",
             told.display()

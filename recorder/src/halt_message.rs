@@ -1,6 +1,7 @@
 //! The text that an operator reads at a halt. It fits one screen.
 
 use std::io::Write;
+use std::path::Path;
 
 use haltbox_format::mark::State;
 use haltbox_model::size::human_bytes;
@@ -43,7 +44,7 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         (false, Reach::Archived) => " (this block only, from the archive)",
         (false, Reach::History) => "",
     };
-    let _ = writeln!(text, "  black box  {} ({size}){state}", frozen.path.shown());
+    let _ = writeln!(text, "{}{size}){state}", line_of_box(&frozen.path));
     let _ = writeln!(text, "  quote      {}", Outside::text(&frozen.quote()));
     if !frozen.inputs.is_empty() {
         let inputs = frozen.inputs.to_string();
@@ -58,6 +59,11 @@ pub fn frozen(frozen: &Frozen, upload_hint: Option<&str>) -> String {
         "  do not roll back, resync or prune before you have copied it"
     );
     String::from_utf8(text).unwrap_or_default()
+}
+
+/// Begins the line of the halt message that names the box.
+pub fn line_of_box(path: &Path) -> String {
+    format!("  black box  {} (", path.shown())
 }
 
 /// Begins the message about trouble at a block that was not recorded.

@@ -490,7 +490,7 @@ impl HostRecorder {
         })?;
         let holder = Holder::of(&self.shared.options.dir, subject, height);
         match holder.map_err(HostError::Nothing)? {
-            Holder::Ring(subject) => self.shared.freeze(subject.of, subject.reason),
+            Holder::Ring(subject) => self.shared.freeze(subject.of, subject.reason, |_| {}),
             Holder::Archive(block) => {
                 let boxes = self.shared.boxes();
                 let reason = crate::freeze_request::BY_REQUEST;
@@ -506,7 +506,7 @@ impl HostRecorder {
     /// [`HostError::Freeze`], and the errors of all calls.
     pub fn freeze_attempt(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
         let _limit = SizeLimit::begin();
-        self.shared.freeze(of, reason)
+        self.shared.freeze(of, reason, |_| {})
     }
 
     /// Takes the oldest message of the background thread: the halt message of a
@@ -687,8 +687,14 @@ impl Shared {
         asked.map_err(|error| HostError::Freeze(FreezeError::of_io(doing, &self.boxes(), error)))
     }
 
-    /// Writes the box of an attempt. Other threads can record meanwhile.
-    fn freeze(&self, of: Attempt, reason: String) -> Result<Frozen, HostError> {
+    /// Writes the box of an attempt. Other threads can record meanwhile. Calls `announce` once
+    /// the box is durable, before the ring says so.
+    fn freeze(
+        &self,
+        of: Attempt,
+        reason: String,
+        announce: impl FnOnce(&Frozen),
+    ) -> Result<Frozen, HostError> {
         let _one = self.freezing.lock().map_err(|_| HostError::Broken)?;
         self.ask_for_memory()?;
         let (ring, waiting) = {
@@ -713,6 +719,9 @@ impl Shared {
         let ring = ring
             .map_err(|error| FreezeError::of_io("open the ring for a box in", &plan.boxes, error));
         let frozen = ring.and_then(|ring| freeze::freeze(&ring, &plan));
+        if let Ok(frozen) = &frozen {
+            announce(frozen);
+        }
         if let Some(open) = self.lock().as_deref_mut().and_then(Option::as_mut) {
             match &frozen {
                 Ok(frozen) => open

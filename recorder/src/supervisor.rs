@@ -81,6 +81,8 @@ pub struct Done<A> {
     pub outcome: Result<Frozen, NotFrozen>,
     /// Whether another ring is in use since the box was begun.
     pub of_former_ring: bool,
+    /// Whether the operator was alerted of the box just now ([`Supervisor::announce`]).
+    pub is_news: bool,
 }
 
 /// Why a box could not be written.
@@ -342,22 +344,31 @@ impl<A> Supervisor<A> {
         self.signatures.iter().for_each(Signatures::hurry);
     }
 
-    /// Takes the box that was being written, if it is done.
+    /// Alerts the operator of a box that nobody asked for. Returns whether it is news.
+    /// Call it before the box is noted in a ring.
+    pub fn announce(&self, wanted: &Wanted<A>, frozen: &Frozen) -> bool {
+        let after = &self.after_freeze;
+        wanted.unasked && after.announce(&wanted.boxes, frozen, &self.voice)
+    }
+
+    /// Takes the box that was being written, if it is done, and alerts the operator.
     pub fn take_done(&mut self) -> Option<Done<A>> {
         let outcome = self.writing.as_ref()?.writing.outcome()?;
         if let Some(reserve) = &self.reserve {
             let _ = reserve.refill();
         }
         let work = self.writing.take()?;
+        let frozen = outcome.as_ref().ok();
         Some(Done {
+            is_news: frozen.is_some_and(|frozen| self.announce(&work.wanted, frozen)),
             wanted: work.wanted,
             outcome: outcome.map_err(NotFrozen::from),
             of_former_ring: work.of_former_ring,
         })
     }
 
-    /// Acts on a result: writes the alert, keeps the budget, tells the operator,
-    /// signs the box, and starts the operator's command.
+    /// Acts on a result: keeps the budget, tells the operator, signs the box, and
+    /// starts the operator's command for a box that is news.
     ///
     /// A thread signs, because an agent may hang. The command starts once the
     /// signature is there or has failed.
@@ -371,10 +382,9 @@ impl<A> Supervisor<A> {
         let told = match done.outcome {
             Ok(frozen) => {
                 self.queue.is_frozen(wanted.of);
-                let (boxes, unasked) = (&wanted.boxes, wanted.unasked);
                 let after = &self.after_freeze;
-                let message = after.follow_up(boxes, &frozen, unasked, &self.voice);
-                written = Some((frozen, unasked));
+                let message = after.follow_up(&wanted.boxes, &frozen, &self.voice);
+                written = Some(frozen);
                 Ok(message)
             }
             Err(NotFrozen { why, may_pass }) => Err(NoBox(
@@ -388,9 +398,9 @@ impl<A> Supervisor<A> {
             Ok(message) => self.voice.tell(message),
             Err(why) => self.voice.tell(&format!("haltbox: NOT FROZEN: {why}\n")),
         }
-        let path = written.as_ref().map(|(frozen, _)| frozen.path.clone());
-        if let Some((frozen, unasked)) = written {
-            self.sign_and_run(frozen, unasked);
+        let path = written.as_ref().map(|frozen| frozen.path.clone());
+        if let Some(frozen) = written {
+            self.sign_and_run(frozen, done.is_news);
         }
         Answer {
             asked_by,
@@ -399,11 +409,9 @@ impl<A> Supervisor<A> {
         }
     }
 
-    /// Signs the box if boxes are signed. Starts the operator's command for a
-    /// new box that nobody asked for.
-    fn sign_and_run(&mut self, frozen: Frozen, unasked: bool) {
+    /// Signs the box if boxes are signed. Starts the operator's command if `runs`.
+    fn sign_and_run(&mut self, frozen: Frozen, runs: bool) {
         let (after, voice) = (self.after_freeze.clone(), Speaker::clone(&self.voice));
-        let runs = unasked && !frozen.existed;
         let path = frozen.path.clone();
         let then = move |signature: Option<&Path>| {
             if runs {

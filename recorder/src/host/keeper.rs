@@ -133,7 +133,11 @@ impl Work<'_> {
     /// Freezes an attempt. After an error the block stays pinned, and the next
     /// opening of the ring tries again.
     fn freeze(&mut self, wanted: Wanted<Nobody>) {
-        let frozen = self.shared.freeze(wanted.of, wanted.reason.clone());
+        let mut is_news = false;
+        let (of, reason) = (wanted.of, wanted.reason.clone());
+        let frozen = self.shared.freeze(of, reason, |frozen| {
+            is_news = self.supervisor.announce(&wanted, frozen);
+        });
         let outcome = frozen.map_err(|error| NotFrozen {
             why: error.to_string(),
             may_pass: false,
@@ -142,6 +146,7 @@ impl Work<'_> {
             wanted,
             outcome,
             of_former_ring: false,
+            is_news,
         });
     }
 }
