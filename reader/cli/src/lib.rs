@@ -22,6 +22,7 @@
 //! | [`report`](commands::report) | the incidents that a watcher recorded |
 //! | [`sibling`](commands::sibling) | the programs that run the other commands |
 //! | [`output`](commands::output) | the only way in which commands print |
+//! | [`confinement`] | gives up the rights that a command that reads does not need |
 //!
 //! # Examples
 //! Compare the recordings of two validators, one of which executed something else in block 13:
@@ -41,3 +42,4 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod commands;
+pub mod confinement;

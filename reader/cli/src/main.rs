@@ -10,6 +10,7 @@ use haltbox_cli::commands::{
     Outcome, cat, compare, completions, demo, diff, extract, fingerprint, info, ls, manual, output,
     redact, report, sibling::Sibling, verify,
 };
+use haltbox_cli::confinement::{Needs, confine};
 
 /// A flight recorder for consensus failures: records what a node executes, freezes a black
 /// box when the node's AppHash differs from the network's, and reads and compares boxes.
@@ -102,6 +103,11 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
+    if let Some(Err(error)) = needs(&command).map(|needs| confine(&needs)) {
+        output::say(&format!(
+            "reads with all rights of its user, because it cannot give them up: {error}"
+        ));
+    }
     match command {
         Command::Record(_)
         | Command::Run(_)
@@ -125,6 +131,34 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         Command::Manual(args) => manual::run(args, Cli::command()),
     }
+}
+
+/// What a command that reads does besides. `None` for one that records, watches, or makes up
+/// what it shows.
+fn needs(command: &Command) -> Option<Needs<'_>> {
+    Some(match command {
+        Command::Cat(_) | Command::Info(_) | Command::Ls(_) | Command::Compare(_) => {
+            Needs::default()
+        }
+        Command::Verify(args) => args.needs(),
+        Command::Diff(args) => args.needs(),
+        Command::Report(args) => args.needs(),
+        Command::Fingerprint(args) => args.needs(),
+        Command::Extract(args) => args.needs(),
+        Command::Redact(args) => args.needs(),
+        Command::Record(_)
+        | Command::Run(_)
+        | Command::Freeze(_)
+        | Command::Collect(_)
+        | Command::Status(_)
+        | Command::Doctor(_)
+        | Command::Guard(_)
+        | Command::Check(_)
+        | Command::Watch(_)
+        | Command::Demo(_)
+        | Command::Completions(_)
+        | Command::Manual(_) => return None,
+    })
 }
 
 /// The arguments as the user gave them, for the program that runs the command.

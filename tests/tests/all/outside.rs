@@ -213,3 +213,40 @@ fn output_that_nobody_takes_is_no_panic() {
         assert!(done.stderr.is_empty(), "{arguments:?}: {done:?}");
     }
 }
+
+/// A command that reads what others wrote has given up its rights before it opens the source.
+#[test]
+fn a_command_that_reads_gives_up_its_rights_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fifo = folder.path().join("slog");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let out = folder.path().join("out");
+    let key = folder.path().join("key");
+    fs::write(&key, [7; 32]).expect("a key");
+    let (fifo, out, key) = (text(&fifo), text(&out), text(&key));
+    for arguments in [
+        &["cat", fifo][..],
+        &["info", fifo],
+        &["ls", fifo],
+        &["verify", fifo],
+        &["compare", fifo, fifo],
+        &["diff", fifo, fifo],
+        &["report", fifo],
+        &["fingerprint", fifo, "-o", out],
+        &["extract", fifo, "-o", out, "--height", "1"],
+        &["redact", fifo, "-o", out, "--key-file", key],
+    ] {
+        let mut command = std::process::Command::new(programs().join("haltbox"));
+        let command = command.args(arguments).stderr(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
+        let status = format!("/proc/{}/status", child.id());
+        // The kernel lets a process take Landlock rules only once it has renounced new rights.
+        wait_until(&format!("{arguments:?} to give up its rights"), || {
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            assert!(!status.contains("(zombie)"), "{arguments:?} ended");
+            status.contains("NoNewPrivs:\t1")
+        });
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+    }
+}

@@ -9,6 +9,7 @@ use clap::Args;
 use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, PROFILE_NAMES, output, recording};
+use crate::confinement::Needs;
 use haltbox_reader::compare::diff;
 use haltbox_reader::compare::finding::Finding;
 use haltbox_reader::report::diff_document::Document;
@@ -60,6 +61,13 @@ impl DiffArgs {
             "--from-height {from} is greater than --to-height {to}: the range is empty"
         );
         Ok(from..=to)
+    }
+}
+
+impl DiffArgs {
+    /// What it does besides reading.
+    pub fn needs(&self) -> Needs<'_> {
+        Needs::writing(self.html.as_deref())
     }
 }
 

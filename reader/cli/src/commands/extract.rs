@@ -7,6 +7,7 @@ use clap::Args;
 use super::copying::{self, Making};
 use super::selected::Selected;
 use super::{Outcome, output, profile_for, single};
+use crate::confinement::Needs;
 
 /// Write a part of a source to a new black box, and print the name of the box.
 #[derive(Args, Debug)]
@@ -26,6 +27,13 @@ pub struct ExtractArgs {
     /// Default: the one that the source names, else agoric.
     #[arg(long)]
     profile: Option<String>,
+}
+
+impl ExtractArgs {
+    /// What it does besides reading.
+    pub fn needs(&self) -> Needs<'_> {
+        Needs::writing(Some(&self.output))
+    }
 }
 
 /// Runs the command.

@@ -11,6 +11,7 @@ use haltbox_model::{Outside, ShowPath};
 use super::new_file::NewFile;
 use super::progress::watched;
 use super::{Outcome, PROFILE_NAMES, human_bytes, output, recording, shown};
+use crate::confinement::Needs;
 use haltbox_reader::compare::pair;
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::compare::version;
@@ -29,6 +30,13 @@ pub struct FingerprintArgs {
     /// Profile to read the entries with. Default: the one that the source names, else agoric.
     #[arg(long, value_name = PROFILE_NAMES)]
     profile: Option<String>,
+}
+
+impl FingerprintArgs {
+    /// What it does besides reading.
+    pub fn needs(&self) -> Needs<'_> {
+        Needs::writing(Some(self.output.as_deref().unwrap_or(Path::new("."))))
+    }
 }
 
 /// Runs the command.

@@ -10,6 +10,7 @@ use haltbox_model::{KEY_MIN, Profile, RedactKey, Redactor};
 
 use super::copying::{self, Making};
 use super::{Outcome, output, profile_for, shown, single};
+use crate::confinement::Needs;
 use haltbox_reader::selection::Selection;
 
 /// Limit of a key file, in bytes. A larger file was named by mistake.
@@ -33,6 +34,13 @@ pub struct RedactArgs {
     /// Default: the one that the source names, else agoric.
     #[arg(long)]
     profile: Option<String>,
+}
+
+impl RedactArgs {
+    /// What it does besides reading.
+    pub fn needs(&self) -> Needs<'_> {
+        Needs::writing(Some(&self.output))
+    }
 }
 
 /// Runs the command.

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::new_file::NewFile;
 use super::{Outcome, output, recording, shown};
+use crate::confinement::Needs;
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::report::incident::{self, Report};
 use haltbox_reader::report::text::Colour;
@@ -27,6 +28,13 @@ pub struct ReportArgs {
     /// Profile to read the entries with. Default: the one that the source names.
     #[arg(long, value_name = "messages|FILE.json")]
     profile: Option<String>,
+}
+
+impl ReportArgs {
+    /// What it does besides reading.
+    pub fn needs(&self) -> Needs<'_> {
+        Needs::writing(self.html.as_deref())
+    }
 }
 
 /// Runs the command.

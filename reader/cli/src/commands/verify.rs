@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::source_document::Document;
 use super::{Outcome, output, profile_for, shown};
+use crate::confinement::Needs;
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::signature::{self, Signature, Signers};
 use haltbox_reader::source;
@@ -49,6 +50,16 @@ struct Verified {
     /// What `--signers` found.
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<Signature>,
+}
+
+impl VerifyArgs {
+    /// What it does besides reading.
+    pub fn needs(&self) -> Needs<'_> {
+        Needs {
+            output: None,
+            programs: self.signers.is_some(),
+        }
+    }
 }
 
 /// Runs the command.
