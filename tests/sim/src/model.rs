@@ -551,6 +551,13 @@ impl Model {
         dropped.for_each(|entry| entry.fate = Fate::Lost);
     }
 
+    /// Whether all entries of a block are left.
+    pub fn is_kept(&self, block: &Block) -> bool {
+        let entries = block.end.and_then(|end| self.log.get(block.from..end));
+        let kept = |entry: &Entry| !entry.gone && entry.fate == Fate::Kept;
+        entries.is_some_and(|entries| entries.iter().filter(|e| e.lane == Lane::Main).all(kept))
+    }
+
     /// HASH that a block had, whatever is left of it.
     pub fn hash_before(&self, block: &Block) -> Option<String> {
         let entries = self.log.get(block.from..block.end?)?;

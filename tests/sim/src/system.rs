@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use haltbox_format::simulated;
+use nix::errno::Errno;
 use nix::libc;
 
 use crate::random::Random;
@@ -207,7 +208,10 @@ fn passed() {
     if UNTIL_DEATH.fetch_sub(1, Ordering::Relaxed) == 0
         && let Some(disk) = disk().as_mut()
     {
+        // The call's own error is for its caller.
+        let error = Errno::last_raw();
         disk.remains = Some(disk.look());
+        Errno::set_raw(error);
     }
 }
 

@@ -464,7 +464,14 @@ impl World {
             let of = (block.height, block.attempt);
             let Some(hash) = &block.hash else { continue };
             let had = self.boxes.hashes.get(&of);
-            if !had.is_some_and(|had| had.contains(hash)) {
+            // The marks that tell where it begins may be lost in a power cut. The lines may be
+            // whole all the same.
+            let own = self
+                .model
+                .block(of)
+                .filter(|block| self.model.is_kept(block));
+            let own = own.and_then(|block| self.model.hash_before(block));
+            if !had.is_some_and(|had| had.contains(hash)) && own.as_ref() != Some(hash) {
                 if std::env::var_os("HALTBOX_TRACE").is_some() {
                     let first = block.first_line as usize;
                     let lines = content.lines.iter().skip(first).take(block.lines as usize);
