@@ -191,6 +191,8 @@ pub struct Record {
     pub counter: u64,
     /// The whole record, and not a part of one.
     pub full: bool,
+    /// Its segment was begun again behind it.
+    pub evicted: bool,
     /// Its bytes.
     pub payload: Vec<u8>,
 }
@@ -254,12 +256,14 @@ impl Ring<'_> {
             let Some(segment) = self.bytes.get(base..base + self.segment) else {
                 continue;
             };
+            let begins = first_sequence(segment);
             let mut at = 64;
             while at + 16 <= segment.len() {
-                let Some((record, end)) = record(key, segment, at) else {
+                let Some((mut record, end)) = record(key, segment, at) else {
                     at += 16;
                     continue;
                 };
+                record.evicted = begins.is_some_and(|begins| record.sequence() < begins);
                 let newer = |old: &Record| old.epoch < record.epoch;
                 if found.get(&record.counter).is_none_or(newer) {
                     found.insert(record.counter, record);
@@ -269,6 +273,19 @@ impl Ring<'_> {
         }
         found
     }
+}
+
+impl Record {
+    fn sequence(&self) -> u64 {
+        self.epoch << 40 | self.counter
+    }
+}
+
+/// The sequence number with which a segment begins, by a sound header.
+fn first_sequence(segment: &[u8]) -> Option<u64> {
+    let header = segment.get(..64)?;
+    let sound = header[8..14] == *b"HBXSEG" && crc32fast::hash(&header[..60]) == u32_at(header, 60);
+    sound.then(|| u64_at(header, 24))
 }
 
 fn record(key: u64, segment: &[u8], at: usize) -> Option<(Record, usize)> {
@@ -290,6 +307,7 @@ fn record(key: u64, segment: &[u8], at: usize) -> Option<(Record, usize)> {
         epoch: sequence >> 40,
         counter: sequence & 0xFF_FFFF_FFFF,
         full: kind == 1,
+        evicted: false,
         payload: payload.to_vec(),
     };
     Some((record, at + 16 + length.next_multiple_of(16)))

@@ -211,7 +211,7 @@ fn everything_is_found(image: &[u8], look: &Look) -> Result<(), String> {
         let is_found = found
             .get(counter)
             .is_some_and(|bytes| *bytes == record.payload);
-        if record.full && !is_found {
+        if record.full && !record.evicted && !is_found {
             let text = check::shown(&record.payload);
             return Err(format!(
                 "record {counter} is in the file, and no reader finds it: {text}"
