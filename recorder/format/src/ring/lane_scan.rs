@@ -128,19 +128,39 @@ impl<'a> LaneScan<'a> {
         current.map(|run| run.last).max().unwrap_or(before)
     }
 
+    /// What the header of a segment says. That it is damaged is believed only once it was
+    /// read again and has the same bytes: a copy that was made while the header was written
+    /// can have words of both.
     fn slot_state(&self, index: u32) -> io::Result<SlotState> {
+        let (mut bytes, mut state) = self.header(index)?;
+        for _ in 0..REREADS {
+            if state != SlotState::Damaged {
+                break;
+            }
+            let again = self.header(index)?;
+            let same = again.0 == bytes;
+            (bytes, state) = again;
+            if same {
+                break;
+            }
+        }
+        Ok(state)
+    }
+
+    fn header(&self, index: u32) -> io::Result<([u8; SEGMENT_HEADER_SIZE], SlotState)> {
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
         let got = self.read(self.geometry.offset(index), &mut bytes)?;
         let header = SegmentHeader::decode(&bytes[..got])
             .filter(|header| header.belongs(self.salt, &self.geometry, self.lane, index));
-        Ok(match header {
+        let state = match header {
             Some(header) => SlotState::Filled {
                 generation: header.generation,
                 first: Seq(header.first).counter(),
             },
             None if bytes[..8] == [0; 8] => SlotState::Free,
             None => SlotState::Damaged,
-        })
+        };
+        Ok((bytes, state))
     }
 
     /// Marks headers without a magic as damaged where a header was lost. After a power cut
