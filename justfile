@@ -34,6 +34,14 @@ mutants:
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p haltbox-format --lib
 
+# the ring's protocols in more orders than `cargo test` plays: about a minute
+loom:
+    cargo test -p haltbox-loom -- --include-ignored --nocapture
+
+# the recorder's threads under ThreadSanitizer (needs a nightly toolchain with `rust-src`)
+tsan:
+    RUSTFLAGS=-Zsanitizer=thread cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu -p haltbox-recorder -p haltbox-ffi --lib
+
 # one end-to-end test, such as `just one all kill`
 one BINARY NAME:
     cargo test -p haltbox-tests --test {{BINARY}} {{NAME}} -- --include-ignored
