@@ -310,7 +310,7 @@ fn every_mark_is_written_as_in_the_rings_there_are() {
 }
 
 /// Miri runs the code some thousand times slower.
-const ROUNDS: usize = if cfg!(miri) { 40 } else { 20_000 };
+const ROUNDS: usize = if cfg!(miri) { 10 } else { 20_000 };
 
 #[test]
 fn damaged_marks_are_read_without_harm() {
