@@ -128,6 +128,26 @@ fn a_replay_is_local_and_never_canonical() {
     }
 }
 
+/// Where a replay or a wrapped line can be, the type alone tells nothing.
+#[test]
+fn a_type_tells_all_of_an_entry_only_where_no_member_can_tell_otherwise() {
+    let rules = |rest: &str, canonical: &str| {
+        let profile = format!(
+            r#"{{"profile":1,"name":"x","slog":{{"type":"type","events":{{"executed":["op-end"]}},
+                "local":["local-*"]{rest},"canonical":{{"types":["op-*","tx-*"]{canonical}}}}}}}"#
+        );
+        let profile = Profile::parse(profile.as_bytes(), "x.json").unwrap();
+        profile.slog.unwrap()
+    };
+    let plain = rules("", "");
+    assert!(plain.only_keeps("tx-"));
+    assert!(!plain.only_keeps("op-") && !plain.only_keeps("local-"));
+    let replays = rules("", r#","replay":{"member":"again","is":true}"#);
+    assert!(!replays.only_keeps("tx-"));
+    let wraps = rules(r#","wrapped":{"entry":"body","context":"attributes"}"#, "");
+    assert!(!wraps.only_keeps("tx-"));
+}
+
 #[test]
 fn marks_give_their_events() {
     let start = vec![Event::ProcessStart];

@@ -86,7 +86,10 @@ fn no_hash_rests_on_a_wrapped_line() {
         for line in lines {
             hasher.line(line.as_bytes());
         }
-        hasher.finish()
+        let wrapped = hasher.is_wrapped();
+        let hash = hasher.finish();
+        assert_eq!(hash.is_none(), wrapped);
+        hash
     };
     assert!(hash(&[begin, SYSCALL]).is_some());
     assert_eq!(hash(&[begin, WRAPPED]), None);
