@@ -18,6 +18,8 @@ mod lane_view;
 mod record;
 mod segment;
 mod superblock;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod view;
 
