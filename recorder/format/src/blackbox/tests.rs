@@ -216,6 +216,20 @@ fn an_identity_survives_the_page() {
 }
 
 #[test]
+fn another_frame_in_the_place_of_an_identity_is_refused() {
+    let body = [b' '; IDENTITY_LEN - HEAD_LEN];
+    let parse = |tag, body: &[u8]| {
+        let head = FrameHead::new(tag, body).expect("a small body");
+        Identity::parse(&[&head.to_bytes(), body].concat())
+    };
+    assert_eq!(parse(Tag::Cranks, &body), Err(IdentityError::NotFirst));
+    let short = &body[1..];
+    assert_eq!(parse(Tag::Identity, short), Err(IdentityError::NotFirst));
+    let json = parse(Tag::Identity, &body);
+    assert!(matches!(json, Err(IdentityError::Json(_))), "{json:?}");
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "takes minutes under Miri")]
 fn no_text_keeps_an_identity_off_its_page() {
     for text in [
@@ -335,6 +349,9 @@ fn a_seek_table_survives_and_is_bounded() {
     hostile[..4].copy_from_slice(&1000u32.to_le_bytes());
     assert!(Footer::parse(&hostile, 8016).is_err());
     assert!(Footer::parse(&hostile, 8017).is_ok());
+    hostile[4] = 0x04;
+    let reserved = SeekTableError::Descriptor { found: 0x04 };
+    assert_eq!(Footer::parse(&hostile, 8017).err(), Some(reserved));
 }
 
 #[test]

@@ -528,7 +528,7 @@ fn a_page_that_the_disk_cannot_read_costs_its_own_records() {
     let given = main_of(&disk, &broken);
     assert_eq!(given.last().unwrap(), "line 399");
 
-    disk.page = GEOMETRY.offset(MAIN + 2) + MIN_SEGMENT - PAGE;
+    disk.page = GEOMETRY.offset(MAIN + 2) + MIN_SEGMENT - 2 * PAGE;
     assert!(view(&disk).lane(Lane::Main).holds(0, 400));
     disk.error = 13;
     let error = RingView::read(&disk).unwrap_err();
@@ -595,6 +595,112 @@ fn numbers_that_no_ring_has_are_not_sound() {
     assert!(!with(|g| g.local = 0));
     assert!(!with(|g| g.main = u32::MAX));
     assert!(!with(|g| g.main = 1 << 22));
+}
+
+#[test]
+fn a_header_of_another_place_counts_as_damaged() {
+    let own = SegmentHeader {
+        generation: 1,
+        salt: SALT,
+        first: 0,
+        geometry: GEOMETRY,
+        index: MAIN,
+        lane: Lane::Main.number(),
+    };
+    let state = |header: SegmentHeader| {
+        let mut laid = Laid::new();
+        laid.put(GEOMETRY.offset(MAIN), &header.encode());
+        view(&laid.bytes).lane(Lane::Main).slots[0].state
+    };
+    let (generation, first) = (1, 0);
+    assert_eq!(state(own), SlotState::Filled { generation, first });
+    let other = Geometry {
+        main: 4,
+        ..GEOMETRY
+    };
+    let others = [
+        SegmentHeader { salt: 1, ..own },
+        SegmentHeader {
+            geometry: other,
+            ..own
+        },
+        SegmentHeader {
+            lane: Lane::Local.number(),
+            ..own
+        },
+        SegmentHeader {
+            index: MAIN + 1,
+            ..own
+        },
+    ];
+    assert_eq!(others.map(state), [SlotState::Damaged; 4]);
+    // A writer that reuses a segment takes its generation away first.
+    let reused = SegmentHeader {
+        generation: 0,
+        ..own
+    };
+    assert_eq!(state(reused), SlotState::Free);
+}
+
+#[test]
+fn a_record_behind_a_blank_header_proves_that_there_was_one() {
+    let mut laid = Laid::begun();
+    laid.lines(MAIN, 0..3);
+    laid.lines(MAIN + 2, 3..5);
+    let view = view(&laid.bytes);
+    let main = view.lane(Lane::Main);
+    assert!(main.holds(0, 5));
+    let states: Vec<_> = main.slots.iter().map(|slot| slot.state).collect();
+    assert_eq!(states[1..], [SlotState::Free, SlotState::Damaged]);
+}
+
+#[test]
+fn records_that_stand_there_twice_are_given_once() {
+    let mut laid = Laid::begun();
+    laid.lines(MAIN, 0..10);
+    laid.fill(MAIN + 1, 2, 10);
+    laid.lines(MAIN + 1, 10..12);
+    laid.lines(MAIN + 1, 4..8);
+    let view = view(&laid.bytes);
+    let lines: Vec<_> = (0..12).map(|n| format!("line {n}")).collect();
+    assert_eq!(main_of(&laid.bytes, &view), lines);
+}
+
+#[test]
+fn a_segment_of_nothing_but_gaps_takes_little_memory() {
+    let mut laid = Laid::begun();
+    for counter in 0..5000 {
+        laid.line(MAIN, 2 * counter, "");
+    }
+    assert_eq!(view(&laid.bytes).lane(Lane::Main).runs.len(), 4096);
+}
+
+#[test]
+fn a_filling_that_begins_late_lost_its_beginning() {
+    let mut laid = Laid::new();
+    laid.fill(MAIN, 3, 5);
+    laid.lines(MAIN, 7..9);
+    let late = view(&laid.bytes);
+    let main = late.lane(Lane::Main);
+    assert_eq!(main.gap_before_first(), Some(Gap::Missing));
+}
+
+#[test]
+fn holes_of_the_other_lanes_are_told() {
+    let mut laid = interleaved();
+    laid.local(4, 6, "late");
+    laid.mark(5, 6, 5);
+    let told = all(&laid.bytes, at(6, 5));
+    assert_eq!(told[3], "records 1 to 3 of the local lane: missing");
+    assert_eq!(
+        told[8..],
+        [
+            "1 mark at 6/1",
+            "records 3 to 4 of the spine lane: missing",
+            "local 4 at 6: late",
+            "1 mark at 6/5",
+        ]
+    );
 }
 
 /// Of a damaged ring a reader says nothing that was not recorded.
