@@ -30,6 +30,10 @@ prove-sim:
 mutants:
     CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p haltbox-format -p haltbox-model
 
+# how much of the format crate its own tests run (needs a nightly toolchain with `llvm-tools`)
+coverage:
+    tests/coverage
+
 # the tests of the format crate under Miri (needs a nightly toolchain with `miri`)
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p haltbox-format --lib
