@@ -33,8 +33,11 @@ pub(super) fn restrict(needs: &Needs<'_>) -> Result<RestrictionStatus, RulesetEr
     let rules = rules.create()?.add_rules(beneath(Path::new("/"), read))?;
     let rules = folders.try_fold(rules, |rules, folder| {
         rules.add_rules(beneath(&folder, all))
-    });
-    rules?.restrict_self()
+    })?;
+    // A program that is started opens it in the place of what it is not given.
+    let nothing = AccessFs::ReadFile | AccessFs::WriteFile;
+    let rules = rules.add_rules(beneath(Path::new("/dev/null"), nothing))?;
+    rules.restrict_self()
 }
 
 /// The rule for what is beneath a folder. None for a folder that cannot be opened: creating a
@@ -113,12 +116,9 @@ mod tests {
         };
         confined(&needs, |_| {
             fs::write(&new, "text").expect("the output");
-            assert!(
-                Command::new("/bin/true")
-                    .status()
-                    .expect("it runs")
-                    .success()
-            );
+            let mut command = Command::new("/bin/true");
+            let command = command.stdin(std::process::Stdio::null());
+            assert!(command.status().expect("it runs").success());
         });
         File::create(&new).expect("the process is not bound");
     }
