@@ -35,7 +35,7 @@ impl<'a> Needs<'a> {
 /// The system refuses the rules.
 pub fn confine(needs: &Needs<'_>) -> anyhow::Result<()> {
     #[cfg(target_os = "linux")]
-    rules::restrict(needs)?;
+    rules::restrict(needs, &std::env::temp_dir())?;
     #[cfg(not(target_os = "linux"))]
     let _ = needs;
     Ok(())

@@ -12,18 +12,21 @@ use super::Needs;
 /// The newest interface of the kernel whose rights are named here.
 const KNOWN: ABI = ABI::V6;
 
-/// Gives up everything but these needs.
+/// Gives up everything but these needs, and files in the folder for `temporary` ones: standard
+/// input is kept there while it is read, and what ssh-keygen checks.
 ///
 /// # Errors
 /// The kernel has Landlock and refuses the rules.
-pub(super) fn restrict(needs: &Needs<'_>) -> Result<RestrictionStatus, RulesetError> {
+pub(super) fn restrict(
+    needs: &Needs<'_>,
+    temporary: &Path,
+) -> Result<RestrictionStatus, RulesetError> {
     let mut read = AccessFs::ReadFile | AccessFs::ReadDir;
     if needs.programs {
         read |= AccessFs::Execute;
     }
     let written = needs.output.map(folder_of);
-    // Standard input is kept there while it is read, and what ssh-keygen checks.
-    let mut folders = written.into_iter().chain([std::env::temp_dir()]);
+    let mut folders = written.into_iter().chain([temporary.to_owned()]);
     let rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))?
@@ -72,26 +75,29 @@ mod tests {
 
     /// Acts in a thread of its own, which is bound for good, and tells how far it is bound. Does
     /// nothing where the kernel has no Landlock.
-    fn confined(needs: &Needs<'_>, act: impl FnOnce(RulesetStatus) + Send) {
+    fn confined(needs: &Needs<'_>, temporary: &Path, act: impl FnOnce(RulesetStatus) + Send) {
         std::thread::scope(|scope| {
-            let thread = scope.spawn(|| match restrict(needs).expect("rules").ruleset {
-                RulesetStatus::NotEnforced => {
-                    assert!(std::env::var_os("CI").is_none(), "no Landlock");
-                }
-                status => act(status),
-            });
+            let thread = scope.spawn(
+                || match restrict(needs, temporary).expect("rules").ruleset {
+                    RulesetStatus::NotEnforced => {
+                        assert!(std::env::var_os("CI").is_none(), "no Landlock");
+                    }
+                    status => act(status),
+                },
+            );
             thread.join().expect("it ends");
         });
     }
 
     #[test]
     fn a_confined_thread_reads_and_does_nothing_else() {
-        let folder = tempfile::tempdir_in(".").expect("a folder");
+        let [folder, other] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
         let [known, new] = ["known", "new"].map(|name| folder.path().join(name));
+        let temporary = other.path();
         fs::write(&known, "text").expect("a file");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address");
-        confined(&Needs::default(), |status| {
+        confined(&Needs::default(), temporary, |status| {
             assert_eq!(fs::read_to_string(&known).expect("readable"), "text");
             let mut errors = vec![
                 File::create(&new).err(),
@@ -108,13 +114,13 @@ mod tests {
                 kind == Some(ErrorKind::PermissionDenied)
             };
             assert!(errors.iter().all(refused), "{errors:?}");
-            tempfile::tempfile().expect("a file of its own");
+            tempfile::tempfile_in(temporary).expect("a file of its own");
         });
         let needs = Needs {
             output: Some(&new),
             programs: true,
         };
-        confined(&needs, |_| {
+        confined(&needs, temporary, |_| {
             fs::write(&new, "text").expect("the output");
             let mut command = Command::new("/bin/true");
             let command = command.stdin(std::process::Stdio::null());
