@@ -693,6 +693,7 @@ impl Recorder {
 
     /// Closes the ring, with a mark that says so.
     pub fn close(mut self) {
+        self.end_wait();
         self.flush_loss();
         self.publish(&[Mark::Close]);
         self.writer.publish_writer(0);

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use haltbox_format::blackbox::THREAD_STACK;
 use haltbox_format::mark::{Attempt, State};
@@ -113,6 +113,7 @@ impl Work<'_> {
         let mut open = self.shared.lock()?;
         let open = open.as_mut()?;
         open.take_over();
+        open.recorder.end_long_wait(Instant::now());
         for news in open.recorder.take_news() {
             let brings = self.supervisor.hear(news);
             brings.into_iter().for_each(|brings| self.bring(brings));
