@@ -56,7 +56,9 @@ fn main() {
         boxes: AtomicUsize::new(0),
     };
     let text = fs::read_to_string(template).expect("a template");
-    fs::write(NODE_LOG, "").expect("a node log");
+    // Not empty: a recorder that is slow to see an empty log grow says that it may have been
+    // truncated, and its boxes are not intact then.
+    fs::write(NODE_LOG, "2:28PM INF starting node\n").expect("a node log");
     let mut child = Command::new(recorder)
         .args([
             "record",

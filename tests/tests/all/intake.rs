@@ -398,6 +398,30 @@ fn a_file_that_was_cut_and_grew_while_the_recorder_was_held_up_is_read_from_its_
     assert_gap_is_told(&dir);
 }
 
+/// Nobody knows what an empty file had while the recorder was held up. Its first lines are
+/// recorded, and no truncation is told of that nobody saw.
+#[test]
+fn an_empty_file_that_grew_while_the_recorder_was_held_up_may_have_been_truncated() {
+    use nix::sys::signal::{Signal, kill};
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, slog) = (folder.path().join("node"), folder.path().join("slog"));
+    fs::write(&slog, b"").expect("a slog");
+    let arguments = ["--size", "8MiB", "--slog", text(&slog)];
+    let mut recorder = Recorder::start(&dir, &arguments, Stdio::null());
+    recorder.wait_for("recording into");
+    let pid = nix::unistd::Pid::from_raw(recorder.child().id() as i32);
+    kill(pid, Signal::SIGSTOP).expect("it runs");
+    std::thread::sleep(Duration::from_millis(700));
+    fs::write(&slog, b"{\"type\":\"one\"}\n").expect("a slog");
+    kill(pid, Signal::SIGCONT).expect("it runs");
+    wait_until("the first line", || cat(&dir).0.ends_with(b"one\"}\n"));
+    recorder.wait_for("if it was truncated meanwhile, earlier lines are lost");
+    let said = recorder.said();
+    recorder.stop();
+    assert!(!said.contains("was truncated: lines"), "{said}");
+    assert_gap_is_told(&dir);
+}
+
 /// A process that was killed in mid-line leaves a part of one: it is the last
 /// that is known of that process, also if its file is then cut.
 #[test]

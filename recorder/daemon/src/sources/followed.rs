@@ -23,7 +23,7 @@ use haltbox_model::ShowPath;
 
 use super::failure::Failure;
 pub(crate) use blocks::BlockFolder;
-use file::{FollowedFile, Got};
+use file::{Cut, FollowedFile, Got};
 pub(crate) use inflate::inflated;
 use neighbours::{Between, Last};
 
@@ -271,18 +271,30 @@ impl Followed {
         self.waiting.extend(waiting);
     }
 
-    fn anew(&mut self) -> Step {
+    fn anew(&mut self, cut: Cut) -> Step {
         let file = self.reading.as_mut();
         match file.map_or(Ok(0), FollowedFile::begin_anew) {
             Ok(from) => Step::Anew {
                 from,
-                missing: format!(
-                    "{} was truncated: lines not read before that are lost; rotate it by renaming \
-                     (logrotate: create, not copytruncate)",
-                    self.path.shown()
-                ),
+                missing: self.missing_by(cut),
             },
             Err(error) => self.cannot_read(&error),
+        }
+    }
+
+    /// What a cut means, for the operator.
+    fn missing_by(&self, cut: Cut) -> String {
+        let path = self.path.shown();
+        match cut {
+            Cut::Seen => format!(
+                "{path} was truncated: lines not read before that are lost; rotate it by renaming \
+                 (logrotate: create, not copytruncate)"
+            ),
+            Cut::Possible => format!(
+                "{path} was empty, and the recorder did not look at it for over {} ms before its \
+                 first lines came: if it was truncated meanwhile, earlier lines are lost",
+                LOOKED_LATELY.as_millis()
+            ),
         }
     }
 
@@ -590,7 +602,7 @@ impl Follow for Followed {
         match got {
             Ok(Got::Bytes(count)) => Step::Read(count),
             Ok(Got::End) => self.at_end(),
-            Ok(Got::Cut) => self.anew(),
+            Ok(Got::Cut(cut)) => self.anew(cut),
             Err(error) => self.cannot_read(&error),
         }
     }

@@ -348,7 +348,7 @@ impl Follow for BlockFolder {
                 self.read_failure = None;
                 Step::Read(count)
             }
-            Ok(Got::End | Got::Cut) => self.at_end(),
+            Ok(Got::End | Got::Cut(_)) => self.at_end(),
             Err(error) => {
                 self.read_failure = Some((Failure::of(&error), Instant::now()));
                 Step::Quiet

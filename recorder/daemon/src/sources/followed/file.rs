@@ -82,7 +82,17 @@ pub(super) enum Got {
     /// The end, for now.
     End,
     /// The file was cut, and may have grown again.
-    Cut,
+    Cut(Cut),
+}
+
+/// How a cut was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The file is shorter than before, or has other bytes.
+    Seen,
+    /// It was empty, and nobody looked at it while it got its first bytes. What it had before
+    /// them is unknown.
+    Possible,
 }
 
 /// Opens a path for reading. Never waits, whatever is there.
@@ -240,8 +250,8 @@ impl FollowedFile {
         };
         // Check after reading: if the file was cut before, these bytes do not
         // follow the ones that were read.
-        if self.was_cut()? {
-            return Ok(Got::Cut);
+        if let Some(cut) = self.was_cut()? {
+            return Ok(Got::Cut(cut));
         }
         let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else {
             return Ok(Got::End);
@@ -260,7 +270,7 @@ impl FollowedFile {
     /// Looks at the file before its turn or after it. Returns whether it was
     /// cut since.
     pub(super) fn watch(&mut self) -> io::Result<bool> {
-        let cut = self.was_cut()?;
+        let cut = self.was_cut()?.is_some();
         if cut {
             self.forget();
             self.length = self.file.metadata()?.len();
@@ -285,7 +295,7 @@ impl FollowedFile {
     /// than were seen. An empty file was cut if it was written and is still
     /// empty. If it is no longer empty and nobody looked for a while, it may
     /// have been cut, and counts as cut.
-    fn was_cut(&mut self) -> io::Result<bool> {
+    fn was_cut(&mut self) -> io::Result<Option<Cut>> {
         // Take the time before the look: a later change is then seen by the
         // next look.
         let now = Instant::now();
@@ -298,13 +308,17 @@ impl FollowedFile {
         if length > self.length {
             self.quiet_since = self.looked;
         }
-        if length < self.length.max(self.read) || had_none && (length == 0 || late) {
-            return Ok(true);
+        if length < self.length.max(self.read) || had_none && length == 0 {
+            return Ok(Some(Cut::Seen));
+        }
+        if had_none && late {
+            return Ok(Some(Cut::Possible));
         }
         self.length = length;
         let last = self.passed.recent.last(LAST);
         let at = self.read - (last.len() as u64).min(self.read);
-        Ok(!self.stands(last, at)? || !self.stands(&self.head, 0)?)
+        let stands = self.stands(last, at)? && self.stands(&self.head, 0)?;
+        Ok((!stands).then_some(Cut::Seen))
     }
 
     fn stands(&self, bytes: &[u8], at: u64) -> io::Result<bool> {

@@ -167,7 +167,7 @@ impl BlockFile {
             match got? {
                 Got::Bytes(_) => {}
                 Got::End => break,
-                Got::Cut => self.broken = Some("it was truncated".to_owned()),
+                Got::Cut(_) => self.broken = Some("it was truncated".to_owned()),
             }
         }
         Ok(Got::End)
@@ -179,7 +179,7 @@ impl BlockFile {
         while !self.has_line() {
             match self.make(&mut more)? {
                 Got::Bytes(count) => self.ahead.extend(more.get(..count).unwrap_or_default()),
-                Got::End | Got::Cut => return Ok(false),
+                Got::End | Got::Cut(_) => return Ok(false),
             }
         }
         Ok(true)
