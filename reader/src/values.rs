@@ -164,6 +164,17 @@ static ESCAPES: LazyLock<[memmem::Finder<'static>; 2]> =
 /// Whether JavaScript's `JSON.stringify` can have written the escapes of a line. It escapes
 /// quotes, backslashes, control characters and halves of surrogate pairs, and nothing else.
 pub fn has_javascript_escapes(line: &[u8]) -> bool {
+    has_escapes_of(is_javascript_escape, line)
+}
+
+/// Whether a usual JSON writer can have written the escapes of a line. Beside what JavaScript's
+/// writer escapes, Go's escapes `<`, `>`, `&` and two line separators. None escapes a letter.
+pub fn has_usual_escapes(line: &[u8]) -> bool {
+    has_escapes_of(is_usual_escape, line)
+}
+
+/// Whether a writer that has these escapes with `\u`, and none of a slash, can have written a line.
+fn has_escapes_of(is_own: fn(&[u8]) -> bool, line: &[u8]) -> bool {
     let escaped = |at: &usize| {
         let before = line.get(..*at).unwrap_or_default();
         before.iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0
@@ -171,7 +182,18 @@ pub fn has_javascript_escapes(line: &[u8]) -> bool {
     let [unicode, slashes] = &*ESCAPES;
     let mut unicode = unicode.find_iter(line).filter(escaped);
     let mut slashes = slashes.find_iter(line).filter(escaped);
-    slashes.next().is_none() && unicode.all(|at| is_javascript_escape(&line[at..]))
+    slashes.next().is_none() && unicode.all(|at| is_own(line.get(at..).unwrap_or_default()))
+}
+
+fn is_usual_escape(text: &[u8]) -> bool {
+    let escape = text
+        .first_chunk::<6>()
+        .map(|escape| escape.to_ascii_lowercase());
+    let of_go = |escape: &[u8]| {
+        let separators: [&[u8]; 5] = [b"\\u003c", b"\\u003e", b"\\u0026", b"\\u2028", b"\\u2029"];
+        separators.contains(&escape)
+    };
+    is_javascript_escape(text) || escape.is_some_and(|escape| of_go(&escape))
 }
 
 fn is_javascript_escape(text: &[u8]) -> bool {
@@ -262,6 +284,11 @@ mod tests {
             r#"{"a":"\u001F"}"#,
         ] {
             assert!(!has_javascript_escapes(other.as_bytes()), "{other}");
+        }
+        let of_go = r#"{"a":"\u003c\u003E\u0026\u2028\u001f"}"#;
+        assert!(has_usual_escapes(of_go.as_bytes()) && !has_javascript_escapes(of_go.as_bytes()));
+        for other in [r#"{"a":"ban\u006b"}"#, r#"{"a":"\u00e9"}"#, r#"{"a":"\/"}"#] {
+            assert!(!has_usual_escapes(other.as_bytes()), "{other}");
         }
     }
 }

@@ -84,7 +84,7 @@ impl Vocabulary for Messages {
     }
 
     fn is_as_written(&self, line: &[u8], origin: Origin) -> bool {
-        origin == Origin::Recorded || lines::is_compact(line)
+        origin == Origin::Recorded || lines::is_compact(line) && values::has_usual_escapes(line)
     }
 
     fn other_trigger(&self) -> Option<&'static str> {

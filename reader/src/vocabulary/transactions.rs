@@ -241,7 +241,10 @@ impl Vocabulary for Transactions {
 
     /// Every host has its own JSON writer, so recorded bytes are taken as the host's.
     fn is_as_written(&self, line: &[u8], origin: Origin) -> bool {
-        origin == Origin::Recorded || entry::is_compact(line) && has_whole_numbers(line)
+        let has_usual_form = || {
+            entry::is_compact(line) && has_whole_numbers(line) && values::has_usual_escapes(line)
+        };
+        origin == Origin::Recorded || has_usual_form()
     }
 }
 
