@@ -151,6 +151,12 @@ pub(crate) fn clock(line: &[u8]) -> Option<u64> {
     closing_clock(line).or_else(|| read(json::find(line, b"monotime")?))
 }
 
+/// Whether a line has a clock. Most lines have it at their end, and those without it need no parsing.
+pub(crate) fn has_clock(line: &[u8]) -> bool {
+    let is_named = || memchr::memmem::find(line, b"monotime").is_some();
+    closing_clock(line).is_some() || is_named() && clock(line).is_some()
+}
+
 fn read(seconds: &[u8]) -> Option<u64> {
     nanoseconds(seconds).or_else(|| {
         let seconds: f64 = str::from_utf8(seconds).ok()?.parse().ok()?;

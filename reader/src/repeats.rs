@@ -4,14 +4,14 @@ use std::collections::{HashSet, VecDeque};
 
 use haltbox_model::Event;
 
-use crate::process_clock::{clock, key};
+use crate::process_clock::{clock, has_clock, key};
 
 /// Bytes of a line's beginning and end that are remembered. The beginning holds its type and
 /// numbers, the end its clock.
 const BEGIN: usize = 160;
 const END: usize = 64;
 
-/// Remembers the last line.
+/// Remembers the last line that has a clock.
 #[derive(Clone, Debug)]
 pub struct Repeats {
     length: usize,
@@ -30,15 +30,16 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Whether a line repeats the last one. Only a line with a clock can: no two entries have the
-    /// same numbers and the same clock.
+    /// Whether a line repeats the last one that has a clock. Only such a line can: no two entries have
+    /// the same numbers and the same clock. Lines without a clock, such as those of a library, may
+    /// stand between the two.
     pub fn is_repeat(&mut self, line: &[u8]) -> bool {
         let begin = &line[..line.len().min(BEGIN)];
         let end = &line[line.len().saturating_sub(END)..];
         let same =
             self.length == line.len() && self.begin.starts_with(begin) && self.end.starts_with(end);
-        if same {
-            return clock(line).is_some();
+        if same || !has_clock(line) {
+            return same && self.length > 0;
         }
         self.length = line.len();
         self.begin[..begin.len()].copy_from_slice(begin);
@@ -241,5 +242,7 @@ mod tests {
             );
             assert!(!repeats.is_repeat(b""));
         }
+        let again = entry(1, 5);
+        assert!(repeats.is_repeat(again.as_bytes()), "behind these lines");
     }
 }

@@ -98,6 +98,8 @@ enum RepeatedLines {
     /// One repeated line, and the line before it is not repeated. A trigger or an input may come
     /// twice by itself.
     Alone,
+    /// A node-local line.
+    Local,
     /// The line belongs to a repeated part.
     Part,
 }
@@ -215,11 +217,12 @@ impl<'a> Cutter<'a> {
         }
         let is_resent = (local || !self.is_placed(line, typed.role))
             && self.is_resent(text, typed.role, &events);
+        match local {
+            true => self.take_local_repeated(is_resent, sink),
+            false => self.take_repeated(is_resent, line.bytes, sink),
+        }
         if local && is_resent {
             return true;
-        }
-        if !local {
-            self.take_repeated(is_resent, line.bytes, sink);
         }
         sink.any_line(line.bytes, self.summary.lines);
         if local {
@@ -425,7 +428,7 @@ impl<'a> Cutter<'a> {
     /// what was committed when it was written, so all knowledge of earlier state is dropped.
     fn take_repeated(&mut self, is_resent: bool, line: &[u8], sink: &mut dyn TraceSink) {
         let before = std::mem::replace(&mut self.repeated, RepeatedLines::None);
-        if is_resent || before != RepeatedLines::None {
+        if is_resent || matches!(before, RepeatedLines::Alone | RepeatedLines::Part) {
             self.lose_track(sink);
         }
         if !is_resent {
@@ -442,6 +445,20 @@ impl<'a> Cutter<'a> {
             if before != RepeatedLines::Part {
                 self.broken(Fault::resent_lines(), sink);
             }
+        }
+    }
+
+    /// Takes a node-local line. If it is repeated, an input beside it that also is was not alone.
+    fn take_local_repeated(&mut self, is_resent: bool, sink: &mut dyn TraceSink) {
+        match (self.repeated, is_resent) {
+            (RepeatedLines::Alone, true) => {
+                self.repeated = RepeatedLines::Part;
+                self.entry_order.forget();
+                self.broken(Fault::resent_lines(), sink);
+            }
+            (RepeatedLines::None, true) => self.repeated = RepeatedLines::Local,
+            (RepeatedLines::Local, false) => self.repeated = RepeatedLines::None,
+            _ => {}
         }
     }
 

@@ -313,3 +313,49 @@ fn another_writers_numbers_accuse_nobody() {
     let altered = |lines: &[&str]| rows("host", lines).iter().any(|row| row.altered);
     assert_eq!([&a, &rewritten].map(|lines| altered(lines)), [false, true]);
 }
+
+/// Another JSON writer escaped a letter of a store's name on one side. The other side read a key
+/// once more. No AppHash tells that the two are equal.
+#[test]
+fn another_writers_escapes_accuse_nobody() {
+    let step = |kind: &str, op: u64, store: &str| {
+        format!(r#"{{"type":"op-{kind}","op":{op},"store":"{store}","key":"04","value":"2a"}}"#)
+    };
+    let [begin, _] = block(7, "");
+    let end = r#"{"type":"end-block","height":7}"#.to_owned();
+    let [first, again] = [0, 1].map(|op| step("read", op, "gov"));
+    let bank = |op: u64, store: &str| [step("read", op, store), step("write", op + 1, store)];
+    let plain = [&[begin.clone(), first.clone(), again], &bank(2, "bank")[..]].concat();
+    let escaped = [&[begin, first], &bank(1, "ban\\u006b")[..]].concat();
+    let [a, b] = [plain, escaped].map(|lines| [lines, vec![end.clone()]].concat());
+    let [a, b] = [&a, &b].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = found("host", &a, &b);
+    assert_ne!(found.exit(), 1, "{}", summary::words(&found));
+}
+
+/// A part that was sent again is one input, and a line that is none of the kernel's.
+#[test]
+fn an_input_that_was_sent_again_with_a_line_beside_it_accuses_nobody() {
+    let poll = swingset(7, "timer-poll", 2);
+    let text = "2026-11-28 some library says {hello}";
+    let console = r#"{"type":"console","args":["hello"],"time":102.2,"monotime":2.2}"#;
+    let [begin, end] =
+        [("begin-block", 1), ("end-block-finish", 3)].map(|(name, clock)| swingset(7, name, clock));
+    let whole = [&begin, &poll, text, console, &end];
+    for parts in [[&poll, text], [&poll, console], [console, &poll]] {
+        let again = [&[begin.as_str()], &parts[..], &parts[..], &[end.as_str()]].concat();
+        let found = verdict("agoric", &whole, &again);
+        assert_ne!(found, "inputs differ", "{parts:?}");
+    }
+    let moved = [&begin, console, &poll, text, console, &poll, &end];
+    assert_ne!(verdict("agoric", &whole, &moved), "inputs differ");
+}
+
+/// An entry of the kernel's outside cranks, `clock` seconds behind the start of its process.
+fn swingset(height: u64, name: &str, clock: u64) -> String {
+    let time = 100 + clock;
+    format!(
+        "{{\"type\":\"cosmic-swingset-{name}\",\"blockHeight\":{height},\"blockTime\":42,\
+         \"time\":{time}.5,\"monotime\":{clock}.5}}"
+    )
+}
