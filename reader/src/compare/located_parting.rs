@@ -70,7 +70,8 @@ fn compare_several_runs(
     let compared = usize::from(standing.is_some());
     if let Some(standing) = standing {
         let found = compare_runs(a, b, standing)?;
-        if place(&found.comparison).is_some() {
+        // Other AppHashes without a place are a difference too.
+        if place(&found.comparison).is_some() || found.comparison.other_app_hash.is_some() {
             return Ok(Some(found));
         }
         let goes_back = [(a, counts[0]), (b, counts[1])].into_iter();
@@ -139,8 +140,8 @@ fn is_of_one_execution(recording: &Recording) -> bool {
 }
 
 /// Which of two comparisons without a difference says more, whichever source was named first.
-/// A run that is broken or cannot be compared ranks higher: it is not equal because another
-/// run is.
+/// A run with another AppHash, or one that is broken or cannot be compared, ranks higher: it is not
+/// equal because another run is.
 fn rank(located: &LocatedParting) -> impl Ord + use<> {
     let comparison = &located.comparison;
     let open = comparison.is_broken() || comparison.incomparable_digests > 0;
@@ -148,7 +149,12 @@ fn rank(located: &LocatedParting) -> impl Ord + use<> {
     let size = |side: &pair::Coverage| (side.summary.lines, side.summary.cranks);
     let larger = if size(one) < size(other) { other } else { one };
     (
-        (open, comparison.whole, comparison.cranks.0),
+        (
+            comparison.other_app_hash.is_some(),
+            open,
+            comparison.whole,
+            comparison.cranks.0,
+        ),
         (comparison.common.count, one.blocks + other.blocks),
         larger.blocks,
     )

@@ -359,3 +359,25 @@ fn swingset(height: u64, name: &str, clock: u64) -> String {
          \"time\":{time}.5,\"monotime\":{clock}.5}}"
     )
 }
+
+/// A node went back. What stands has another AppHash, which only entries of one side could explain,
+/// and the executions before have more blocks that are equal.
+#[test]
+fn what_stands_is_not_equal_because_more_was_equal_before() {
+    let write = r#"{"type":"op-write","op":0,"store":"bank","key":"04","value":"2a"}"#;
+    let blocks = |hashes: &[(u64, &str)]| -> Vec<String> {
+        let blocks = hashes
+            .iter()
+            .flat_map(|(height, hash)| block(*height, hash));
+        blocks.collect()
+    };
+    let straight = blocks(&[(7, "AA"), (8, "AB"), (9, "AC")]);
+    let mut back = blocks(&[(7, "AA"), (8, "AB"), (9, "BC")]);
+    back.insert(5, write.to_owned());
+    let again = back.split_off(4);
+    back.extend(block(7, "AA").into_iter().take(1));
+    back.extend(again);
+    let [a, b] =
+        [&straight, &back].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(verdict("host", &a, &b), "evidence insufficient");
+}
