@@ -541,23 +541,22 @@ impl Watch {
 
     fn reason(&self, now: Instant) -> String {
         let reason = self.cause.words(self, now);
-        match self.of {
-            Some(Accused::Of(_)) => reason,
-            Some(Accused::Newest(_))
-                if let Cause::Break {
+        match (&self.of, &self.cause) {
+            (Some(Accused::Of(_)), _) => reason,
+            (
+                Some(Accused::Newest(_)),
+                Cause::Break {
                     height: Some(height),
                     ..
-                } = self.cause =>
-            {
-                format!(
-                    "{reason} (nothing of height {height} is recorded: this is the newest \
-                     recorded block)"
-                )
-            }
-            Some(Accused::Newest(_)) => format!(
+                },
+            ) => format!(
+                "{reason} (nothing of height {height} is recorded: this is the newest \
+                 recorded block)"
+            ),
+            (Some(Accused::Newest(_)), _) => format!(
                 "{reason} (the log does not say at which height: this is the newest recorded block)"
             ),
-            None => format!("{reason} (the log does not say at which height)"),
+            (None, _) => format!("{reason} (the log does not say at which height)"),
         }
     }
 }

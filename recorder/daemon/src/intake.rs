@@ -348,8 +348,11 @@ impl Source {
             Input::Followed { followed, .. } => followed.failure(),
             _ => failure.as_ref(),
         };
-        let name = format_args!("the {} source {}", self.stream.name(), self.name);
-        let news = self.trouble.see(&name, failure, Instant::now());
+        let news = self.trouble.see(
+            &format_args!("the {} source {}", self.stream.name(), self.name),
+            failure,
+            Instant::now(),
+        );
         (turn, news)
     }
 
