@@ -58,6 +58,10 @@ bench NAME="":
 bench-all:
     cargo bench -p haltbox-benches --bench suite
 
+# the oldest compiler that Cargo.toml promises (rustup toolchain install 1.88 --profile minimal)
+msrv:
+    CARGO_TARGET_DIR=target/msrv cargo +1.88 check --workspace --all-targets --locked
+
 # the crates' documentation
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
