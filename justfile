@@ -94,3 +94,7 @@ deb:
 # the RPM package
 rpm:
     packaging/rpm/build
+
+# a CycloneDX file for each program: the libraries in it, their versions and licences (needs jq)
+sbom:
+    packaging/sbom
