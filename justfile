@@ -98,3 +98,7 @@ rpm:
 # a CycloneDX file for each program: the libraries in it, their versions and licences (needs jq)
 sbom:
     packaging/sbom
+
+# builds the programs twice, from two folders, and compares them: about ten minutes
+reproducible FOLDER:
+    packaging/reproducible {{FOLDER}}
