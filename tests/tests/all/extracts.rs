@@ -335,6 +335,20 @@ fn redacted_sources_differ_where_the_originals_do() {
 }
 
 #[test]
+fn a_redacted_box_has_no_fingerprint() {
+    let node = node("honest-a");
+    let (redacted, _) = node.redact(&node.slog, "r");
+    let (print, of_original) = (node.path("r.fp"), node.path("slog.fp"));
+    refused(
+        &["fingerprint", text(&redacted), "-o", text(&print)],
+        "is redacted: digests of its values differ",
+    );
+    assert!(!print.exists());
+    let original = text(&node.slog);
+    output(0, &["fingerprint", original, "-o", text(&of_original)]);
+}
+
+#[test]
 #[ignore = "long; `-- --ignored` runs it"]
 fn a_redaction_is_the_same_from_every_kind_of_source_and_names_its_origin() {
     let node = node("divergent-kv");

@@ -92,6 +92,7 @@ pub fn make(recording: &Recording) -> anyhow::Result<Made> {
             recording.profile.name
         );
     };
+    refuse_redacted(recording)?;
     let mut writer = Writer::new(rules.canonical().digest());
     let hashes = hashes(recording)?;
     let newer = version::newer_heights(recording)?;
@@ -132,6 +133,20 @@ pub fn make(recording: &Recording) -> anyhow::Result<Made> {
         blocks,
         given,
     })
+}
+
+/// A redacted value has another digest than the node's, and a fingerprint does not say with
+/// which key it was redacted.
+fn refuse_redacted(recording: &Recording) -> anyhow::Result<()> {
+    let keys = recording.source.redaction_keys();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "{} is redacted: digests of its values differ from those of the node, so its fingerprint \
+         would show differences that do not exist; make it of the original",
+        shown(&recording.path)
+    )
 }
 
 /// The HASH of each whole execution, by height and attempt. The HASH of another attempt must
