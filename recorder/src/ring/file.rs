@@ -187,14 +187,13 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
                     error,
                 });
             }
-            Err(Unfit::Because { word, why }) => {
+            Err(Unfit::Because { word, why, reader }) => {
                 let to = move_aside(path, word)?;
                 notices.push(format!(
-                    "{} {why}; it was moved to {}, and a new ring was created; read the old one \
-                     with: haltbox info {}",
+                    "{} {why}; it was moved to {}, and a new ring was created{}",
                     path.shown(),
                     to.shown(),
-                    to.shown()
+                    reader.advice(&to)
                 ));
                 aside.push(to);
             }
@@ -205,14 +204,46 @@ pub fn open(path: &Path, options: &RingOptions) -> Result<OpenedRing, OpenError>
 /// Why the writer cannot continue a ring.
 enum Unfit {
     Io(io::Error),
-    Because { word: &'static str, why: String },
+    Because {
+        word: &'static str,
+        why: String,
+        reader: Reader,
+    },
+}
+
+/// What can read a ring that the writer cannot continue.
+enum Reader {
+    /// This version.
+    Ours,
+    /// The version that wrote it.
+    Newer,
+    /// None: the file holds nothing of a ring.
+    Nobody,
+}
+
+impl Reader {
+    /// What to do with the ring that was moved to `path`.
+    fn advice(self, path: &Path) -> String {
+        match self {
+            Reader::Ours => format!("; read the old one with: haltbox info {}", path.shown()),
+            Reader::Newer => {
+                "; read the old one with haltbox info of the version that wrote it".to_owned()
+            }
+            Reader::Nobody => String::new(),
+        }
+    }
 }
 
 impl Unfit {
     fn because(word: &'static str, why: impl Into<String>) -> Unfit {
+        Unfit::read_by(Reader::Ours, word, why)
+    }
+
+    fn read_by(reader: Reader, word: &'static str, why: impl Into<String>) -> Unfit {
         Unfit::Because {
             word,
             why: why.into(),
+            reader,
         }
     }
 }
@@ -264,13 +295,13 @@ fn lock_existing(path: &Path) -> Result<Option<Flock<File>>, OpenError> {
 fn examine(file: &File, size: u64) -> Result<RingView, Unfit> {
     let length = file.metadata().map_err(Unfit::Io)?.len();
     if length == 0 {
-        return Err(Unfit::because("empty", "is empty"));
+        return Err(Unfit::read_by(Reader::Nobody, "empty", "is empty"));
     }
     let view = RingView::read(file).map_err(|error| match error {
         RingError::Io(error) => Unfit::Io(error),
-        RingError::Zeroed => Unfit::because("zeroed", error.to_string()),
-        RingError::Version(_) => Unfit::because("version", error.to_string()),
-        RingError::Foreign(_) => Unfit::because("foreign", error.to_string()),
+        RingError::Zeroed => Unfit::read_by(Reader::Nobody, "zeroed", error.to_string()),
+        RingError::Version(_) => Unfit::read_by(Reader::Newer, "version", error.to_string()),
+        RingError::Foreign(_) => Unfit::read_by(Reader::Nobody, "foreign", error.to_string()),
     })?;
     let Some(superblock) = view.superblock else {
         return Err(Unfit::because("damaged", "has no intact superblock"));

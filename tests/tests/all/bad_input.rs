@@ -148,7 +148,17 @@ fn a_ring_that_cannot_be_gone_on_with_is_moved_aside_and_named() {
             said.contains(text(&aside)),
             "{word}: the file is not named: {said}"
         );
-        if matches!(word, "truncated" | "damaged" | "other-machine") {
+        let readable = matches!(word, "truncated" | "damaged" | "other-machine");
+        let advice = format!("haltbox info {}", text(&aside));
+        assert_eq!(said.contains(&advice), readable, "{word}: {said}");
+        assert_eq!(
+            said.contains("of the version that wrote it"),
+            word == "version",
+            "{said}"
+        );
+        if readable {
+            let told = run(&["info", text(&aside)]);
+            assert_ne!(told.status.code(), Some(2), "{word}: info refuses it");
             let kept = run(&["cat", text(&aside)]).stdout;
             assert!(
                 !kept.is_empty(),
