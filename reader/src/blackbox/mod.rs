@@ -5,11 +5,14 @@
 //! manifest has it, else by zstd's checksum or the frame's own digest. Everything that is not
 //! proved is a hole with an offset. No file is opened or written by a name found in the box.
 
+mod box_stream;
 mod damage;
 mod extent;
 mod frame_scan;
+mod frames;
 mod inflate;
 mod lines;
+mod read_ahead;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -19,6 +22,7 @@ mod verify_frame;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use haltbox_format::blackbox::{
     BlockEntry, Crank, CrankIndex, FOOTER_LEN, FORMAT_VERSION, Footer, FrameHead, HEAD_LEN,
@@ -26,8 +30,9 @@ use haltbox_format::blackbox::{
 };
 use thiserror::Error;
 
+pub use box_stream::BoxStream;
 pub use damage::Damage;
-pub use lines::{BoxItem, BoxStream, Lines, PIECE_LEN};
+pub use lines::{BoxItem, Lines, PIECE_LEN};
 pub use verify::{Finding, HeightSpan, Problem};
 
 use extent::{Extent, ExtentKind};
@@ -40,9 +45,15 @@ const CRANKS_MAX: usize = 64 << 20;
 /// file claims.
 #[derive(Debug)]
 pub struct BlackBox {
-    source: Source,
     identity: Result<Identity, IdentityError>,
     seek: Result<SeekTable, SeekTableError>,
+    contents: Arc<Contents>,
+}
+
+/// The frames of a box, and the index of them. The thread that reads ahead has them too.
+#[derive(Debug)]
+struct Contents {
+    source: Source,
     manifest: Option<Manifest>,
     extents: Vec<Extent>,
 }
@@ -96,39 +107,45 @@ impl BlackBox {
             return Err(OpenError::Version(found));
         }
         Ok(BlackBox {
-            source,
             identity,
             seek,
-            manifest,
-            extents,
+            contents: Arc::new(Contents {
+                source,
+                manifest,
+                extents,
+            }),
         })
     }
 
     /// The identity of the box, from the first page, or else from the copy in the manifest.
     pub fn identity(&self) -> Option<&Identity> {
-        let copy = self.manifest.as_ref().map(|manifest| &manifest.identity);
+        let copy = self
+            .contents
+            .manifest
+            .as_ref()
+            .map(|manifest| &manifest.identity);
         self.identity.as_ref().ok().or(copy)
     }
 
     /// The index, if it is sound. Its numbers are claims.
     pub fn manifest(&self) -> Option<&Manifest> {
-        self.manifest.as_ref()
+        self.contents.manifest.as_ref()
     }
 
     /// The size of the file in bytes.
     pub fn file_len(&self) -> u64 {
-        self.source.len()
+        self.contents.source.len()
     }
 
     /// The items of a stream, in order.
-    pub fn lines(&self, stream: BoxStream) -> Lines<'_> {
-        Lines::new(self, stream, lines::WHOLE)
+    pub fn lines(&self, stream: BoxStream) -> Lines {
+        Lines::new(&self.contents, stream, frames::WHOLE)
     }
 
     /// The slog items of one block. Decompresses only the frames that hold it.
-    pub fn block_lines(&self, block: &BlockEntry) -> Lines<'_> {
+    pub fn block_lines(&self, block: &BlockEntry) -> Lines {
         let end = block.offset.saturating_add(block.bytes);
-        Lines::new(self, BoxStream::Slog, block.offset..end)
+        Lines::new(&self.contents, BoxStream::Slog, block.offset..end)
     }
 
     /// The offsets of each crank's last line; `None` without a sound crank index.
@@ -139,10 +156,11 @@ impl BlackBox {
 
     fn tagged_body(&self, tag: Tag) -> Option<Vec<u8>> {
         let found = self
+            .contents
             .extents
             .iter()
             .find(|e| e.kind == ExtentKind::Tagged(tag))?;
-        proven_body(&self.source, found, CRANKS_MAX)
+        proven_body(&self.contents.source, found, CRANKS_MAX)
     }
 }
 

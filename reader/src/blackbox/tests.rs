@@ -8,6 +8,8 @@ use std::ops::Range;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use super::frames::{Frames, Parts};
+use super::read_ahead::{Counted, ReadAhead};
 use super::*;
 
 /// One item, owned.
@@ -171,7 +173,7 @@ fn open(bytes: &[u8]) -> Result<BlackBox, OpenError> {
     BlackBox::open(file)
 }
 
-fn collect(mut lines: Lines<'_>) -> Vec<Got> {
+fn collect(mut lines: Lines) -> Vec<Got> {
     let mut got = Vec::new();
     while let Some(item) = lines.next().unwrap() {
         got.push(match item {
@@ -515,6 +517,72 @@ fn marks_that_claim_too_much_are_a_hole() {
         let got = collect(open(&bytes).unwrap().lines(BoxStream::Marks));
         assert!(matches!(got.as_slice(), [Got::Hole(_)]), "{got:?}");
     }
+}
+
+/// The machine of a test may have one core.
+fn counted() -> Counted {
+    Counted::within(usize::MAX).unwrap()
+}
+
+/// The items of a whole stream, decompressed when they are used or ahead.
+fn in_both_ways(bx: &BlackBox, stream: BoxStream) -> [Vec<Got>; 2] {
+    let frames = || Frames::new(Arc::clone(&bx.contents), stream, frames::WHOLE);
+    let ahead = ReadAhead::start(frames(), counted()).unwrap();
+    let ways: [Box<dyn Parts>; 2] = [Box::new(frames()), Box::new(ahead)];
+    ways.map(|parts| collect(Lines::of(stream, parts)))
+}
+
+#[test]
+fn frames_that_are_read_ahead_give_the_same_items() {
+    const STREAMS: [BoxStream; 4] = [
+        BoxStream::Slog,
+        BoxStream::Node,
+        BoxStream::Context,
+        BoxStream::Marks,
+    ];
+    let mut random = seeded(0x5EED_0004);
+    let whole = sample();
+    for _ in 0..60 {
+        let mut bytes = whole.clone();
+        for _ in 0..random.usize(0..4) {
+            let at = random.usize(..bytes.len());
+            bytes[at] ^= 1 << random.u8(..8);
+        }
+        bytes.truncate(random.usize(bytes.len() / 2..=bytes.len()));
+        for stream in STREAMS {
+            let [used, ahead] = in_both_ways(&open(&bytes).unwrap(), stream);
+            assert_eq!(used, ahead);
+        }
+    }
+}
+
+#[test]
+fn the_rest_of_a_frame_that_is_given_up_is_not_read() {
+    let mut synth = Synth::new();
+    let mut given_up = vec![b'x'; 3 * frames::CHUNK];
+    given_up[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    synth.side("marks", b"HBXMARK1", &given_up, 1);
+    synth.side("marks", b"HBXMARK1", b"\x01\0\0\0b", 1);
+    let bx = open(&synth.finish()).unwrap();
+    for got in in_both_ways(&bx, BoxStream::Marks) {
+        let [Got::Hole(_), Got::Line(mark, false)] = &got[..] else {
+            panic!("{got:?}");
+        };
+        assert_eq!(mark, b"b");
+    }
+}
+
+#[test]
+fn a_stream_that_is_left_early_leaves_no_thread() {
+    let bx = open(&sample()).unwrap();
+    let frames = Frames::new(Arc::clone(&bx.contents), BoxStream::Slog, frames::WHOLE);
+    let mut lines = Lines::of(
+        BoxStream::Slog,
+        Box::new(ReadAhead::start(frames, counted()).unwrap()),
+    );
+    assert!(lines.next().unwrap().is_some());
+    drop(lines);
+    assert_eq!(Arc::strong_count(&bx.contents), 1);
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl BlackBox {
         let mut inflate = Inflate::new()?;
         let mut findings = self.verify_identity();
         let seek = self.seek_entries();
-        for (number, extent) in self.extents.iter().enumerate() {
+        for (number, extent) in self.contents.extents.iter().enumerate() {
             let listed = seek.binary_search_by_key(&extent.at, |(at, _)| *at).ok();
             let listed = listed.and_then(|i| seek.get(i)).map(|(_, entry)| entry);
             let problems = self.verify_extent(extent, listed, &mut inflate);
@@ -142,7 +142,7 @@ impl BlackBox {
     }
 
     fn verify_manifest(&self) -> Vec<Finding> {
-        let Some(manifest) = &self.manifest else {
+        let Some(manifest) = &self.contents.manifest else {
             return vec![Finding::at(0..self.file_len(), Problem::NoManifest)];
         };
         let absent = |entry: &&FrameEntry| !self.stands(entry);
@@ -156,6 +156,7 @@ impl BlackBox {
 
     fn stands(&self, entry: &FrameEntry) -> bool {
         let found = self
+            .contents
             .extents
             .binary_search_by_key(&entry.offset, |extent| extent.at);
         found.is_ok()
@@ -186,16 +187,17 @@ impl BlackBox {
         listed: Option<&SeekEntry>,
         inflate: &mut Inflate,
     ) -> Result<Vec<Problem>, Damage> {
-        verify_frame::prove_listed(&self.source, extent)?;
+        verify_frame::prove_listed(&self.contents.source, extent)?;
         let mut problems = Vec::new();
         let content = match extent.kind {
             ExtentKind::Tagged(tag) => {
-                verify_frame::prove_tagged(&self.source, extent)?;
+                verify_frame::prove_tagged(&self.contents.source, extent)?;
                 problems.extend(self.verify_body(tag, extent, inflate)?);
                 0
             }
             _ => {
-                let content = verify_frame::decompress(&self.source, extent, inflate, u64::MAX)?;
+                let content =
+                    verify_frame::decompress(&self.contents.source, extent, inflate, u64::MAX)?;
                 problems.extend(line_count(extent, content.lines));
                 content.bytes
             }
@@ -216,10 +218,12 @@ impl BlackBox {
             Tag::Identity | Tag::Manifest => Ok(None),
             Tag::Cranks => Ok(self.crank_problem()),
             Tag::Marks => {
-                verify_frame::decompress(&self.source, extent, inflate, u64::MAX).map(|_| None)
+                verify_frame::decompress(&self.contents.source, extent, inflate, u64::MAX)
+                    .map(|_| None)
             }
             Tag::Node | Tag::Context | Tag::Evidence => {
-                let content = verify_frame::decompress(&self.source, extent, inflate, u64::MAX)?;
+                let content =
+                    verify_frame::decompress(&self.contents.source, extent, inflate, u64::MAX)?;
                 Ok(line_count(extent, content.lines))
             }
         }
@@ -234,7 +238,7 @@ impl BlackBox {
 
     fn unlisted(&self, extent: &Extent) -> Option<Problem> {
         let indexed = extent.kind != ExtentKind::Tagged(Tag::Manifest);
-        let unlisted = self.manifest.is_some() && extent.claim.is_none() && indexed;
+        let unlisted = self.contents.manifest.is_some() && extent.claim.is_none() && indexed;
         unlisted.then_some(Problem::Unlisted)
     }
 
@@ -249,7 +253,7 @@ impl BlackBox {
         let tail = extent
             .end()
             .checked_sub(4)
-            .and_then(|at| self.source.bytes(at, 4).ok());
+            .and_then(|at| self.contents.source.bytes(at, 4).ok());
         let tail = tail.and_then(|tail| super::extent::magic(&tail));
         let right = listed.is_some_and(|entry| {
             u64::from(entry.compressed) == extent.len
@@ -285,7 +289,7 @@ impl BlackBox {
 
     fn heights(&self, extent: &Extent) -> Option<HeightSpan> {
         let content = &extent.claim.as_ref()?.content;
-        let blocks = &self.manifest.as_ref()?.blocks;
+        let blocks = &self.contents.manifest.as_ref()?.blocks;
         let mut heights = blocks.iter().filter_map(|block| {
             let lines = block.offset..block.offset.saturating_add(block.bytes);
             overlap(&lines, content).then_some(block.height)
