@@ -18,8 +18,8 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use haltbox_format::mark::{
-    Attempt, Checkpoint, Counters, Diverged, Frozen, Loss, Mark, Note, Pin, Position, Session,
-    SourceMark, Stamp, Tail, encode_mark, encode_stamp,
+    Attempt, Checkpoint, Counters, Diverged, Frozen, LogWait, Loss, Mark, Note, Pin, Position,
+    Session, SourceMark, Stamp, Tail, encode_mark, encode_stamp,
 };
 use haltbox_format::ring::{CutHeader, Entry, Flags, Hole, HoleKind, Line, RingView, Timeline};
 use haltbox_format::{Digest, Lane, Stream};
@@ -46,6 +46,9 @@ pub use resuming::resume_points;
 const DROPS_PER_MARK: u64 = 10_000;
 const NO_SEGMENT: &str = "no segment was free: pinned blocks are kept, later records were dropped";
 const NO_WRITE: &str = "the ring's file took no writes: its disk was full, failed, or was too slow";
+/// Records of the local lane before a line of the node's log that tell what it is about: the
+/// height and round carry over from line to line.
+const LOG_CONTEXT: u64 = 1000;
 /// Released blocks that stay in memory beside the protected ones.
 const BLOCKS_KEPT: usize = 256;
 
@@ -239,12 +242,13 @@ impl Recorder {
             group: Vec::new(),
             news: Vec::new(),
             node_log: NodeLog::default(),
-            held_events: HeldEvents::default(),
+            held_events: HeldEvents::behind(history.log_waits),
             told_unread: false,
             slog: KnownEntries::default(),
             dropping: None,
             _populating: populating.flatten(),
         };
+        recorder.hear_waiting(&view, &history).map_err(io_error)?;
         recorder.catch_up(&view, &history).map_err(io_error)?;
         recorder.begin_session();
         Ok(Opened {
@@ -255,6 +259,39 @@ impl Recorder {
             resumed,
             until_ms: history.last.time_ms,
         })
+    }
+
+    /// Reads the lines of the node's log again whose events waited when the last recorder was
+    /// killed. Lines behind the last marks are no business of it: [`Recorder::catch_up`] reads
+    /// those.
+    fn hear_waiting(&mut self, view: &RingView, history: &History) -> std::io::Result<()> {
+        let profile = Arc::clone(&self.config.profile);
+        let waits = history.log_waits.filter(|_| self.log_waits());
+        let (Some(from), Some(rules)) = (waits, &profile.node) else {
+            return Ok(());
+        };
+        let marked = history.last.at;
+        let begin = Position {
+            main: marked.main,
+            local: from.local.saturating_sub(LOG_CONTEXT),
+        };
+        let file = self.file.try_clone()?;
+        let mut timeline = Timeline::lines_after(&file, view, history.marked(), begin);
+        while let Some(entry) = timeline.next()? {
+            let Entry::Line(line) = entry else { continue };
+            if line.stream != Stream::Node || !marked.is_behind(line.lane, line.counter) {
+                continue;
+            }
+            let (at, _) = around(&line, marked);
+            let read = |log: &mut NodeLog, sink: &mut dyn FnMut(Event)| {
+                rules.read(log, line.bytes, line.terminated, sink);
+            };
+            match line.counter < from.local {
+                true => read(&mut self.node_log, &mut |_| {}),
+                false => self.hear_node(at, marked, marked, |_, log, sink| read(log, sink)),
+            }
+        }
+        Ok(())
     }
 
     /// Reads the records again that the last session wrote without their marks.
@@ -353,7 +390,11 @@ impl Recorder {
             true => Opening::AwaitsStart,
             false => Opening::Done,
         };
-        self.publish(&[Mark::Session(self.session.clone())]);
+        let from = self.held_events.from();
+        let waits = from.map(|_| Mark::LogWait(LogWait { from }));
+        let session = Mark::Session(self.session.clone());
+        let marks: Vec<Mark> = [session].into_iter().chain(waits).collect();
+        self.publish(&marks);
         self.protect();
     }
 
@@ -489,16 +530,17 @@ impl Recorder {
     }
 
     fn understand_node(&mut self, bytes: &[u8], complete: bool, before: Position, after: Position) {
-        self.hear_node(before, after, |rules, log, sink| {
+        self.hear_node(before, before, after, |rules, log, sink| {
             rules.read(log, bytes, complete, sink);
         });
         let unread = self.unread();
         self.news.extend(unread);
     }
 
-    /// Acts on the events of the node's log, from one line or from its end.
+    /// Acts on the events of the node's log, from the line at `line` or from its end.
     fn hear_node(
         &mut self,
+        line: Position,
         before: Position,
         after: Position,
         tell: impl FnOnce(&NodeRules, &mut NodeLog, &mut dyn FnMut(Event)),
@@ -509,12 +551,13 @@ impl Recorder {
         let log_waits = self.log_waits();
         tell(rules, &mut self.node_log, &mut |event| {
             let reach = self.life.reach_of_slog().filter(|_| log_waits);
-            if let Some(event) = self.held_events.take(event, reach) {
+            if let Some(event) = self.held_events.take(event, line, reach) {
                 marks.extend(self.life.on(&event, Stream::Node, before, after));
                 news.extend(News::of_event(event, &self.life));
             }
         });
         self.news.extend(news);
+        marks.extend(self.held_events.mark());
         self.publish_at(after, &marks);
         self.release_due_events();
     }
@@ -542,6 +585,7 @@ impl Recorder {
             news.extend(News::of_event(event, &self.life));
         }
         self.news.extend(news);
+        marks.extend(self.held_events.mark());
         self.publish_at(at, &marks);
     }
 
@@ -561,7 +605,7 @@ impl Recorder {
     /// Ends an event of the node's log that waits for more lines.
     fn end_node_log(&mut self) {
         let at = self.position();
-        self.hear_node(at, at, |rules, log, sink| rules.end(log, sink));
+        self.hear_node(at, at, at, |rules, log, sink| rules.end(log, sink));
     }
 
     /// The news that nothing in the node's log is understood. Once, until a
@@ -975,6 +1019,7 @@ impl Recorder {
             sources: self.sources.iter().map(Reached::now).collect(),
             session: Some(last.unwrap_or(&self.session).clone()),
             opening: !matches!(self.opening, Opening::Done),
+            log_waits: self.held_events.from(),
             ..self.life.checkpoint()
         }
     }

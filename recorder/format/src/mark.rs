@@ -12,6 +12,7 @@ mod block_record;
 mod body;
 mod crank;
 mod dropped;
+mod log_wait;
 mod loss;
 mod position;
 mod record;
@@ -26,6 +27,7 @@ pub use block::{Attempt, Begin, Diverged, Frozen, LocalHash, Pin, Release, Relea
 pub use block_record::{BlockRecord, State, ToldBy};
 pub use crank::{CRANK_SIZE, Crank};
 pub use dropped::DroppedRecords;
+pub use log_wait::LogWait;
 pub use loss::{Counters, Dropped, Loss};
 pub use position::{Position, Stamp};
 pub use record::{
@@ -113,4 +115,6 @@ marks! {
     16 Checkpoint(Checkpoint),
     /// The node process started.
     17 NodeStart,
+    /// The node's log is read further than the slog.
+    18 LogWait(LogWait),
 }

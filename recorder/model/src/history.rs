@@ -46,6 +46,9 @@ pub struct History {
     pub notes: Vec<(Stamp, Note)>,
     /// Cranks whose hashes are in the spine.
     pub cranks: u64,
+    /// The first line of the node's log that the recorder had not acted on, because the slog
+    /// had not come as far.
+    pub log_waits: Option<Position>,
 }
 
 /// How far a source had been read, and the position of its mark.
@@ -120,6 +123,8 @@ impl History {
         match mark {
             Mark::Session(session) => {
                 self.followed.clear();
+                // What waits is told again behind it. Older recorders do not know of it.
+                self.log_waits = None;
                 keep(&mut self.sessions, (stamp, session.clone()));
             }
             Mark::NodeStart => keep(&mut self.node_starts, stamp),
@@ -139,7 +144,9 @@ impl History {
                 }
                 self.keep_source(stamp.at, source);
             }
+            Mark::LogWait(wait) => self.log_waits = wait.from,
             Mark::Checkpoint(checkpoint) => {
+                self.log_waits = checkpoint.log_waits;
                 checkpoint
                     .sources
                     .iter()

@@ -185,6 +185,7 @@ impl Lifecycle {
             dropped: self.dropped.to_vec(),
             session: None,
             opening: false,
+            log_waits: None,
         }
     }
 

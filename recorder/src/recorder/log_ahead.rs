@@ -5,12 +5,13 @@
 //! recorded block, and not to the one that failed. So while the log is ahead, its events wait
 //! until the slog has come as far.
 //!
-//! What waits is in memory alone. A recorder that is killed then takes the lines for understood
-//! when it opens the ring again: they are in the ring, and cause no box.
+//! What waits is in memory. A mark says from which line on, so a recorder that is killed reads
+//! these lines again when it opens the ring.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use haltbox_format::mark::{LogWait, Mark, Position};
 use haltbox_model::Event;
 
 /// How long the events wait while the slog stands still.
@@ -35,25 +36,46 @@ pub(super) struct HeldEvents {
     moved_at: Option<Instant>,
     /// Whether the slog went on since then.
     moved: bool,
+    /// What the newest mark says of them.
+    marked: Option<Position>,
 }
 
 #[derive(Debug)]
 struct Held {
     event: Event,
+    /// Position of its line.
+    line: Position,
     /// The height that the log had come to with this event.
     log_at: Option<u64>,
 }
 
 impl HeldEvents {
-    /// Takes an event of the log. Returns it if it need not wait. `reach`: the highest height
-    /// that the slog has begun, if a slog reports blocks.
-    pub(super) fn take(&mut self, event: Event, reach: Option<u64>) -> Option<Event> {
+    /// None, in a ring whose marks say that these lines waited.
+    pub(super) fn behind(marked: Option<Position>) -> HeldEvents {
+        HeldEvents {
+            marked,
+            ..HeldEvents::default()
+        }
+    }
+
+    /// Takes an event of a line of the log. Returns it if it need not wait. `reach`: the
+    /// highest height that the slog has begun, if a slog reports blocks.
+    pub(super) fn take(
+        &mut self,
+        event: Event,
+        line: Position,
+        reach: Option<u64>,
+    ) -> Option<Event> {
         self.log_at = event.reached().or(self.log_at);
         let log_at = self.log_at;
         if self.events.is_empty() && !is_ahead(log_at, reach) {
             return Some(event);
         }
-        self.events.push_back(Held { event, log_at });
+        self.events.push_back(Held {
+            event,
+            line,
+            log_at,
+        });
         None
     }
 
@@ -75,6 +97,20 @@ impl HeldEvents {
             (self.since, self.moved_at) = (None, None);
         }
         held.map(|held| held.event)
+    }
+
+    /// The mark of what waits, where the newest says something else. It belongs into one spine
+    /// record with the marks of the events that wait no longer: a kill must not leave events
+    /// that count and are read again.
+    pub(super) fn mark(&mut self) -> Option<Mark> {
+        let from = self.from();
+        let told = std::mem::replace(&mut self.marked, from);
+        (told != from).then_some(Mark::LogWait(LogWait { from }))
+    }
+
+    /// The line of the first event that waits.
+    pub(super) fn from(&self) -> Option<Position> {
+        self.events.front().map(|held| held.line)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -127,15 +163,25 @@ mod tests {
     #[test]
     fn events_wait_until_the_slog_has_come_as_far() {
         let mut held = HeldEvents::default();
-        assert_eq!(held.take(alarm(), None), Some(alarm()), "no slog");
-        assert_eq!(held.take(confirm(1), Some(1)), Some(confirm(1)));
-        assert_eq!(held.take(confirm(4), Some(1)), None);
-        assert_eq!(held.take(alarm(), Some(1)), None);
+        assert_eq!(
+            held.take(alarm(), Position::default(), None),
+            Some(alarm()),
+            "no slog"
+        );
+        assert_eq!(
+            held.take(confirm(1), Position::default(), Some(1)),
+            Some(confirm(1))
+        );
+        assert_eq!(held.take(confirm(4), Position::default(), Some(1)), None);
+        assert_eq!(held.take(alarm(), Position::default(), Some(1)), None);
         assert_eq!(held.next(Some(3)), None);
         assert_eq!(held.next(Some(4)), Some(confirm(4)));
         assert_eq!(held.next(Some(4)), Some(alarm()));
         assert!(held.is_empty());
-        assert_eq!(held.take(alarm(), Some(4)), Some(alarm()));
+        assert_eq!(
+            held.take(alarm(), Position::default(), Some(4)),
+            Some(alarm())
+        );
     }
 
     #[test]
@@ -143,8 +189,11 @@ mod tests {
         let mut held = HeldEvents::default();
         let now = Instant::now();
         assert!(!held.is_over(now));
-        assert_eq!(held.take(confirm(1_000_000), Some(7)), None);
-        assert_eq!(held.take(alarm(), Some(7)), None);
+        assert_eq!(
+            held.take(confirm(1_000_000), Position::default(), Some(7)),
+            None
+        );
+        assert_eq!(held.take(alarm(), Position::default(), Some(7)), None);
         assert_eq!(held.next(Some(7)), None);
         assert!(!held.is_over(now));
         held.slog_moved();
@@ -153,7 +202,7 @@ mod tests {
         held.slog_moved();
         assert!(held.is_over(now + LONGEST));
         // The log's next height shows that it is not ahead.
-        assert_eq!(held.take(confirm(7), Some(7)), None);
+        assert_eq!(held.take(confirm(7), Position::default(), Some(7)), None);
         let order = [confirm(1_000_000), alarm(), confirm(7)];
         assert_eq!([(); 3].map(|()| held.next(Some(7))), order.map(Some));
         assert_eq!(held.next(Some(7)), None);

@@ -25,7 +25,23 @@ fn open(ring: &Path) -> Recorder {
 }
 
 fn execute(recorder: &mut Recorder, height: u64) {
-    for what in ["begin-block", "end-block-start", "end-block-finish"] {
+    entries(
+        recorder,
+        height,
+        &["begin-block", "end-block-start", "end-block-finish"],
+    );
+}
+
+fn commit(recorder: &mut Recorder, height: u64) {
+    entries(
+        recorder,
+        height,
+        &["commit-block-start", "commit-block-finish"],
+    );
+}
+
+fn entries(recorder: &mut Recorder, height: u64, of: &[&str]) {
+    for what in of {
         let entry =
             format!(r#"{{"type":"cosmic-swingset-{what}","blockHeight":{height},"blockTime":1}}"#);
         recorder.record(Stream::Slog, Given::line(entry.as_bytes()));
@@ -97,4 +113,73 @@ fn a_discard_of_an_agreed_block_is_no_news() {
         marks.iter().for_each(|mark| life.apply(mark, at));
         assert_eq!(is_idle_pin(&life, &discard), is_idle);
     }
+}
+
+/// A line of the node's log that tells the height the node has come to.
+fn committed(height: u64) -> String {
+    format!("2:28PM INF committed state block_app_hash=AB height={height} module=state")
+}
+
+/// Its failure tells no height.
+const FAILURE: &str = "2:28PM ERR CONSENSUS FAILURE!!! err=\"no reason\" module=consensus";
+
+/// The heights that trouble in the node's log was charged to.
+fn charged(recorder: &mut Recorder) -> Vec<Option<u64>> {
+    let news = recorder.take_news();
+    let charged = news.iter().filter_map(|news| match news {
+        News::Trouble(_, of) => Some(of.as_ref().map(|of| of.of().height)),
+        _ => None,
+    });
+    charged.collect()
+}
+
+/// A log that reaches these heights and then a failure, while the slog has come to block 1.
+/// Then the slog goes on, and the recorder may be killed before each of its blocks. Returns
+/// while which block the failure was charged, and to which.
+fn catches_up(reached: &[u64], is_killed: impl Fn(u64) -> bool) -> Vec<(u64, Option<u64>)> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = dir.path().join("ring");
+    let mut recorder = open(&ring);
+    execute(&mut recorder, 1);
+    let lines = reached.iter().map(|height| committed(*height));
+    for line in lines.chain([FAILURE.to_owned()]) {
+        recorder.record(Stream::Node, Given::line(line.as_bytes()));
+    }
+    let failed = reached.last().expect("a height");
+    let mut all = Vec::new();
+    for height in 2..=failed + 2 {
+        if is_killed(height) {
+            drop(recorder);
+            recorder = open(&ring);
+        }
+        commit(&mut recorder, height - 1);
+        execute(&mut recorder, height);
+        let charged = charged(&mut recorder);
+        all.extend(charged.into_iter().map(|to| (height, to)));
+    }
+    all
+}
+
+#[test]
+fn a_failure_that_waits_for_the_slog_outlives_kills() {
+    let reached = [1, 2, 3, 4, 5, 6];
+    let undisturbed = catches_up(&reached, |_| false);
+    assert!(
+        matches!(undisturbed[..], [(2.., Some(_))]),
+        "{undisturbed:?}"
+    );
+    assert_eq!(catches_up(&reached, |_| true), undisturbed);
+    for killed_at in 2..=8 {
+        let killed = catches_up(&reached, |height| height == killed_at);
+        assert_eq!(killed, undisturbed, "killed before {killed_at}");
+    }
+}
+
+/// The mark of its beginning is evicted by age, and a checkpoint says it again.
+#[test]
+fn a_failure_that_waits_for_long_outlives_a_kill() {
+    let reached = [1, 5000];
+    let undisturbed = catches_up(&reached, |_| false);
+    assert_eq!(undisturbed.len(), 1);
+    assert_eq!(catches_up(&reached, |height| height == 4900), undisturbed);
 }

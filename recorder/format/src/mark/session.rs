@@ -52,6 +52,9 @@ pub struct Checkpoint {
     /// `session` is the one before. False in rings of older recorders.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opening: bool,
+    /// The first line of the node's log that waits for the slog, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_waits: Option<Position>,
 }
 
 /// A place between two executions. Canonical entries behind it belong to the block that

@@ -206,12 +206,16 @@ fn next(last: Option<&Mark>) -> Option<Mark> {
             }],
             session: Some(session()),
             opening: false,
+            log_waits: None,
         }),
         Some(Mark::Checkpoint(_)) => Mark::Frozen(Frozen {
             of: of(),
             name: "12-incomplete.2".to_owned(),
         }),
-        Some(Mark::Frozen(_)) => return None,
+        Some(Mark::Frozen(_)) => Mark::LogWait(LogWait {
+            from: Some(Position { main: 5, local: 6 }),
+        }),
+        Some(Mark::LogWait(_)) => return None,
     })
 }
 
@@ -222,7 +226,7 @@ fn every_mark() -> Vec<Mark> {
 #[test]
 fn every_mark_survives_its_bytes() {
     let marks = every_mark();
-    assert_eq!(marks.len(), 17);
+    assert_eq!(marks.len(), 18);
     assert_eq!(round_trip(&marks).unwrap().1, marks);
     let more = [
         Mark::Begin(begin()),
@@ -247,7 +251,9 @@ fn every_mark_has_a_number_of_its_own() {
     let numbers: Vec<u8> = every_mark().iter().map(Mark::code).collect();
     assert_eq!(
         numbers,
-        [1, 2, 17, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 12],
+        [
+            1, 2, 17, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 12, 18
+        ],
         "the numbers of old rings must stay what they were"
     );
 }
@@ -299,14 +305,28 @@ const MARKS: &[u8] = include_bytes!("../../testdata/marks.bin");
 #[test]
 fn every_mark_is_written_as_in_the_rings_there_are() {
     let mut bytes = vec![0; STAMP_SIZE];
-    every_mark()
-        .iter()
-        .for_each(|mark| encode_mark(mark, &mut bytes));
+    let is_newer = |mark: &Mark| matches!(mark, Mark::LogWait(_));
+    let (newer, older): (Vec<_>, Vec<_>) = every_mark().into_iter().partition(is_newer);
+    older.iter().for_each(|mark| encode_mark(mark, &mut bytes));
     encode_mark(&Mark::Checkpoint(checkpoint()), &mut bytes);
     assert_eq!(
         bytes.escape_ascii().to_string(),
         MARKS.escape_ascii().to_string()
     );
+    let mut bytes = Vec::new();
+    newer.iter().for_each(|mark| encode_mark(mark, &mut bytes));
+    let waits = br#"{"from":{"main":5,"local":6}}"#;
+    assert_eq!(bytes, [&[18, waits.len() as u8, 0, 0], &waits[..]].concat());
+}
+
+#[test]
+fn a_checkpoint_tells_what_waits() {
+    let waits = Checkpoint {
+        log_waits: Some(Position { main: 5, local: 6 }),
+        ..checkpoint()
+    };
+    let marks = [Mark::Checkpoint(waits)];
+    assert_eq!(round_trip(&marks).unwrap().1, marks);
 }
 
 /// Miri runs the code some thousand times slower.

@@ -169,7 +169,7 @@ fn a_record_written_by_the_document_is_read() {
 
 #[test]
 fn mark_types_are_those_of_the_document() {
-    use crate::mark::{Attempt, Mark, Note};
+    use crate::mark::{Attempt, LogWait, Mark, Note};
     let of = Attempt {
         height: 1,
         attempt: 1,
@@ -177,15 +177,17 @@ fn mark_types_are_those_of_the_document() {
     let note = Note {
         text: String::new(),
     };
+    let wait = Mark::LogWait(LogWait { from: None });
     for (mark, name) in [
         (Mark::Close, "Close"),
         (Mark::Executed(of), "Executed"),
         (Mark::Note(note), "Note"),
         (Mark::NodeStart, "NodeStart"),
+        (wait, "LogWait"),
     ] {
         let rows = table("marks");
         let row = rows.iter().find(|row| row[1] == name).expect("a row");
         assert_eq!(row[0].parse(), Ok(mark.code()), "{name}");
     }
-    assert_eq!(table("marks").len(), 17);
+    assert_eq!(table("marks").len(), 18);
 }

@@ -30,7 +30,7 @@ impl Lifecycle {
             Mark::NodeStart => self.apply_node_start(at),
             Mark::Checkpoint(checkpoint) => self.apply_checkpoint(checkpoint),
             Mark::Source(source) => self.apply_source(source),
-            Mark::Session(_) | Mark::Close | Mark::Note(_) => {}
+            Mark::Session(_) | Mark::Close | Mark::Note(_) | Mark::LogWait(_) => {}
         }
     }
 
