@@ -452,17 +452,12 @@ fn ahead(folder: &Path) -> (Followed, String) {
     (followed, node.slog.split_off(first))
 }
 
-#[test]
-fn a_failure_waits_until_the_slog_has_come_as_far() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let dir = folder.path().join("node");
-    let (followed, rest) = ahead(folder.path());
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(boxes(&dir).is_empty(), "{}", followed.recorder.said());
-    append(&followed.slog, &rest);
+/// The slog comes as far as the failure, which freezes the block that failed, and no other.
+fn the_slog_comes_as_far(followed: Followed, rest: &str, dir: &Path) {
+    append(&followed.slog, rest);
     followed.recorder.wait_for("DIVERGED at height 7");
     followed.recorder.stop();
-    let found = boxes(&dir);
+    let found = boxes(dir);
     let names: Vec<&str> = found.iter().map(|path| text(path)).collect();
     let [name] = names[..] else {
         panic!("{names:?}")
@@ -471,6 +466,27 @@ fn a_failure_waits_until_the_slog_has_come_as_far() {
         name.contains("/7-") && !name.ends_with("incomplete"),
         "{name}"
     );
+}
+
+#[test]
+fn a_failure_waits_until_the_slog_has_come_as_far() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let (followed, rest) = ahead(folder.path());
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(boxes(&dir).is_empty(), "{}", followed.recorder.said());
+    the_slog_comes_as_far(followed, &rest, &dir);
+}
+
+#[test]
+fn a_failure_that_waits_outlives_the_recorder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("node");
+    let (followed, rest) = ahead(folder.path());
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(boxes(&dir).is_empty(), "{}", followed.recorder.said());
+    followed.recorder.kill();
+    the_slog_comes_as_far(follow(folder.path(), &[]), &rest, &dir);
 }
 
 /// A slog that stands still does not hold back the failure for ever, and a recorder that ends
