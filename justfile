@@ -99,6 +99,10 @@ rpm:
 sbom:
     packaging/sbom
 
+# the programs and the library of arm64 under qemu, beside those of this machine: half an hour
+arm64:
+    packaging/arm64/check
+
 # builds the programs twice, from two folders, and compares them: about ten minutes
 reproducible FOLDER:
     packaging/reproducible {{FOLDER}}
