@@ -63,11 +63,7 @@ pub fn random<const N: usize>() -> io::Result<[u8; N]> {
 /// node's executable.
 pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
-    let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        line.split_once(':')
-            .map(|(_, model)| model.trim().to_owned())
-    });
+    let cpu = fs::read_to_string("/proc/cpuinfo").ok();
     HostFingerprint {
         recorder: Some(env!("CARGO_PKG_VERSION").to_owned()),
         os: Some(format!(
@@ -76,10 +72,28 @@ pub fn fingerprint(node_program: Option<&Path>) -> HostFingerprint {
             std::env::consts::ARCH
         )),
         kernel: kernel.map(|text| text.trim().to_owned()),
-        cpu,
+        cpu: cpu.and_then(|text| cpu_model(&text)),
         node_sha256: node_program.and_then(|path| sha256(path).ok()),
         versions: node_program.map(build_info::versions).unwrap_or_default(),
     }
+}
+
+/// The model of the first CPU in the text of `/proc/cpuinfo`. On arm64 it has no name there,
+/// and is told by numbers.
+fn cpu_model(text: &str) -> Option<String> {
+    let value = |name: &str| {
+        let mut members = text.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = members.find(|(found, _)| found.trim() == name)?;
+        Some(value.trim())
+    };
+    if let Some(name) = value("model name") {
+        return Some(name.to_owned());
+    }
+    let numbers = ["implementer", "part", "variant", "revision"]
+        .iter()
+        .filter_map(|name| Some(format!("{name} {}", value(&format!("CPU {name}"))?)));
+    let numbers: Vec<String> = numbers.collect();
+    (!numbers.is_empty()).then(|| numbers.join(" "))
 }
 
 /// SHA-256 of a file. Takes about a second for a node's executable of some
@@ -91,4 +105,22 @@ pub fn sha256(path: &Path) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut hasher)?;
     Ok(Digest(hasher.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_is_told_by_its_name_or_by_its_numbers() {
+        let named =
+            "processor\t: 0\nmodel\t\t: 106\nmodel name\t: A CPU: 4 GHz\n\nmodel name\t: B\n";
+        assert_eq!(cpu_model(named).as_deref(), Some("A CPU: 4 GHz"));
+        let arm64 = "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n\
+                     CPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n\
+                     processor\t: 1\nCPU part\t: 0xd0d\n";
+        let told = "implementer 0x41 part 0xd0c variant 0x3 revision 1";
+        assert_eq!(cpu_model(arm64).as_deref(), Some(told));
+        assert_eq!(cpu_model("processor\t: 0\n"), None);
+    }
 }
