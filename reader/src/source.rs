@@ -340,6 +340,14 @@ impl Source {
         }
     }
 
+    /// Whether its lines were records of a recorder, and not a text.
+    pub fn has_records(&self) -> bool {
+        matches!(
+            self,
+            Source::Ring(_) | Source::Folder(_) | Source::BlackBox(_)
+        )
+    }
+
     /// The height in the name of a box.
     pub fn about(&self) -> Option<u64> {
         match self {

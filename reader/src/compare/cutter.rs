@@ -66,6 +66,8 @@ pub struct Cutter<'a> {
     writer_known: bool,
     /// The source does not prove the order of its lines: only the lines themselves show it.
     order_unproved: bool,
+    /// The lines were records, which have numbers: what is missing is told where it is missing.
+    records_numbered: bool,
     attempts: Attempts,
     step_tracker: Option<Box<dyn StepTracker>>,
     roots: Roots,
@@ -175,6 +177,7 @@ impl<'a> Cutter<'a> {
             bootstrapped: false,
             writer_known: Profile::is_builtin(&recording.profile.name),
             order_unproved: matches!(recording.source.blocks(), Blocks::Untold),
+            records_numbered: recording.source.has_records(),
             attempts: Attempts::of(&recording.source),
             step_tracker: recording.vocabulary.step_tracker(),
             roots: Roots::default(),
@@ -532,12 +535,31 @@ impl<'a> Cutter<'a> {
                 durability
                     .into_iter()
                     .for_each(|durability| sink.durability(durability));
+                self.forget_missing_before_commit();
             }
             Event::Abort { height } => {
                 self.forget_aborted(height);
                 self.discard(sink);
             }
             _ => {}
+        }
+    }
+
+    /// Whether something is missing here, and nothing is recorded of the next execution yet.
+    fn is_only_missing(&self) -> bool {
+        let open = &self.open;
+        let nothing = !open.begun && open.units.is_empty() && self.crank.is_none();
+        nothing && self.height.is_none() && !open.holes.is_empty()
+    }
+
+    /// What is missing before a block's commit is not of the next block: a kernel does nothing for
+    /// that before the commit. In a text, whose lines may be moved or sent again, the commit does
+    /// not prove where it stands.
+    fn forget_missing_before_commit(&mut self) {
+        let is_of_kernel = self.step_tracker.is_none() && self.open_block.is_none();
+        let is_proved = self.records_numbered && self.open.fault.is_none();
+        if is_of_kernel && is_proved && self.is_only_missing() {
+            self.open.holes.clear();
         }
     }
 
@@ -576,7 +598,7 @@ impl<'a> Cutter<'a> {
     fn local(&mut self, line: &[u8], events: Vec<Event>, sink: &mut dyn TraceSink) -> bool {
         let mut more = true;
         for event in events {
-            if event == Event::ProcessStart && !self.started {
+            if event == Event::ProcessStart && (!self.started || self.is_only_missing()) {
                 self.started = true;
                 more = self.abandon(sink);
             }

@@ -1,5 +1,7 @@
 //! What honest nodes record that once got one of them accused, and what once got a name.
 
+use haltbox_format::Lane;
+use haltbox_format::blackbox::{BlockFacts, BoxWriter, Identity, ManifestFields, Missing, Options};
 use haltbox_model::Profile;
 
 use super::diff;
@@ -380,4 +382,85 @@ fn what_stands_is_not_equal_because_more_was_equal_before() {
     let [a, b] =
         [&straight, &back].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(verdict("host", &a, &b), "evidence insufficient");
+}
+
+/// A box of these lines, that lacks what stood before the line `at`.
+fn box_with_a_gap(folder: &tempfile::TempDir, name: &str, lines: &[String], at: u64) -> Recording {
+    let path = folder.path().join(name);
+    let file = std::fs::File::create(&path).expect("a file");
+    let mut writer = BoxWriter::new(file, &Options::default()).expect("a box");
+    for line in lines {
+        writer.slog(line.as_bytes(), true).expect("a line");
+    }
+    writer.block_end(BlockFacts::default());
+    let profile = Profile::builtin("agoric").expect("a profile");
+    let rules = profile.slog.as_ref().expect("a slog");
+    let identity = Identity {
+        name: "7-incomplete".to_owned(),
+        profile: profile.name.clone(),
+        profile_digest: Some(rules.canonical().digest()),
+        ..Identity::default()
+    };
+    let hole = Missing {
+        lane: Some(Lane::Main),
+        line: Some(at),
+        why: "dropped".to_owned(),
+        ..Missing::default()
+    };
+    let fields = ManifestFields {
+        holes: vec![hole],
+        ..ManifestFields::default()
+    };
+    writer.finish(identity, fields).expect("a box");
+    let source = open(&path).expect("a source");
+    Recording::new(path, source, profile)
+}
+
+/// A block of the kernel's, whose run ends with this number of syscalls.
+fn counted(height: u64, syscalls: u64) -> Vec<String> {
+    let at = |line: &str| line.replace(":7,", &format!(":{height},"));
+    let stats = format!(r#"{{"type":"kernel-stats","stats":{{"syscalls":{syscalls}}}}}"#);
+    let [begin, empty, run, ran, end, saved] = [BEGIN, EMPTY, RUN, RAN, END, SAVED].map(at);
+    vec![begin, empty, run, stats, ran, end, saved]
+}
+
+/// The verdict and the height of a box with a gap beside a slog of a node that made one syscall
+/// more at height 8, and beside one of a node that did the same.
+fn beside_a_gap(lines: &[String], at: u64) -> [(&'static str, Option<u64>); 2] {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gap = box_with_a_gap(&folder, "gap", lines, at);
+    [101, 100].map(|syscalls| {
+        let other = [counted(7, 100), counted(8, syscalls), counted(9, syscalls)].concat();
+        let other: Vec<&str> = other.iter().map(String::as_str).collect();
+        let other = recording(&folder, "other", "agoric", &other);
+        let found = diff(&gap, &other).expect("an answer");
+        let place = found.location().map(|place| place.height);
+        (found.verdict().name(), place)
+    })
+}
+
+/// What is missing stands between two starts: the block behind the second one is whole.
+#[test]
+fn a_gap_before_a_start_is_not_in_the_block_behind_it() {
+    let start = || vec![START.to_owned()];
+    let again = vec![START.replace("1.5", "9.5")];
+    let lines = [start(), again, counted(8, 100), counted(9, 100)].concat();
+    let found = beside_a_gap(&lines, 1);
+    assert_eq!(found, [("execution differs", Some(8)), ("identical", None)]);
+    let lines = [start(), counted(8, 100), counted(9, 100)].concat();
+    let [(_, place), (honest, _)] = beside_a_gap(&lines, 1);
+    assert_eq!(place, Some(9), "the gap is behind the start");
+    assert_ne!(honest, "execution differs");
+}
+
+/// What is missing stands before a block's commit: the next block is whole.
+#[test]
+fn a_gap_before_a_commit_is_not_in_the_block_behind_it() {
+    let rest = |from: usize| counted(7, 100).split_off(from);
+    let later = || [counted(8, 100), counted(9, 100)].concat();
+    let found = beside_a_gap(&[rest(6), later()].concat(), 0);
+    assert_eq!(found, [("execution differs", Some(8)), ("identical", None)]);
+    let [(_, place), (honest, _)] = beside_a_gap(&[rest(6), later()].concat(), 1);
+    assert_eq!(place, Some(9), "the gap is behind the commit");
+    assert_ne!(honest, "execution differs");
 }
