@@ -9,6 +9,7 @@ use super::evidence::{self, Evidence};
 use super::pair::{self, Comparison, HeightRuns, Known, TraceReader};
 use super::parting::Parting;
 use super::recording::{Reading, Recording};
+use super::remark::AfterRollback;
 use crate::source::Blocks;
 
 /// Limit of the pairs of height runs that are compared if a node went back, because each pair
@@ -21,11 +22,8 @@ pub struct LocatedParting {
     pub comparison: Comparison,
     /// The entries at the parting, if there is one and both sides have entries.
     pub evidence: Option<[Evidence; 2]>,
-    /// The compared runs are not the last ones, because a node went back and what stands is equal.
-    pub earlier_runs: bool,
-    /// Only what stands was compared, and it is equal. Earlier executions were left out, because
-    /// the boxes are of later blocks.
-    pub standing_only: bool,
+    /// Which executions were compared, if a node went back to a lower height.
+    pub compared: AfterRollback,
     /// Number of pairs of runs that were left out, because there are too many. A difference in
     /// them is not found.
     pub left_out: u64,
@@ -36,7 +34,8 @@ pub struct LocatedParting {
 }
 
 /// Compares two sources. If a node went back to a lower height, compares first what stands,
-/// and if that is equal, the earlier executions.
+/// and if that is equal, the earlier executions. If what stands differs behind a height that it
+/// does not cover, earlier executions of that height are compared too.
 ///
 /// # Errors
 /// An error from reading a source.
@@ -70,16 +69,20 @@ fn compare_several_runs(
     let compared = usize::from(standing.is_some());
     if let Some(standing) = standing {
         let found = compare_runs(a, b, standing)?;
-        // Other AppHashes without a place are a difference too.
-        if place(&found.comparison).is_some() || found.comparison.other_app_hash.is_some() {
-            return Ok(Some(found));
-        }
         let goes_back = [(a, counts[0]), (b, counts[1])].into_iter();
         let mut goes_back = goes_back.filter(|(_, height_runs)| *height_runs > 1);
-        if goes_back.all(|(recording, _)| is_of_one_execution(recording)) {
-            let standing_only = true;
+        let recovered = goes_back.all(|(recording, _)| is_of_one_execution(recording));
+        // Other AppHashes without a place are a difference too.
+        if place(&found.comparison).is_some() || found.comparison.other_app_hash.is_some() {
+            let whole = match recovered {
+                true => None,
+                false => earlier_whole(a, b, &found.comparison, counts)?,
+            };
+            return Ok(Some(whole.unwrap_or(found)));
+        }
+        if recovered {
             return Ok(Some(LocatedParting {
-                standing_only,
+                compared: AfterRollback::StandingOnly,
                 ..found
             }));
         }
@@ -104,11 +107,11 @@ fn compare_several_runs(
                     .as_ref()
                     .and_then(|parted| self::place(&parted.comparison));
                 if before.is_none_or(|before| place < before) {
-                    let earlier_runs = [one + 1, other + 1] != counts;
-                    parted = Some(LocatedParting {
-                        earlier_runs,
-                        ..found
-                    });
+                    let compared = match [one + 1, other + 1] == counts {
+                        true => AfterRollback::StandingFirst,
+                        false => AfterRollback::Earlier,
+                    };
+                    parted = Some(LocatedParting { compared, ..found });
                 }
             } else if best.as_ref().is_none_or(|best| rank(&found) > rank(best)) {
                 best = Some(found);
@@ -122,6 +125,58 @@ fn compare_several_runs(
         best.comparison.lacks_too(&lacking);
         LocatedParting { left_out, ..best }
     }))
+}
+
+/// Earlier executions that differ at a height which what stands does not cover, just before it
+/// differs too: then what stands differs in a consequence. Both must have that height whole, or
+/// what stands says more.
+fn earlier_whole(
+    a: &Recording,
+    b: &Recording,
+    standing: &Comparison,
+    counts: [usize; 2],
+) -> io::Result<Option<LocatedParting>> {
+    if a.vocabulary.replaces_blocks() {
+        return Ok(None);
+    }
+    let Some((from, until)) = open_before_parting(standing) else {
+        return Ok(None);
+    };
+    let mut lowest: Option<LocatedParting> = None;
+    for [one, other] in pairs_of_runs(counts).into_iter().flatten() {
+        let found = compare_runs(a, b, [HeightRuns::One(one), HeightRuns::One(other)])?;
+        let below = lowest.as_ref().map_or(until, |lowest| {
+            place(&lowest.comparison).map_or(until, |(height, _)| height)
+        });
+        let decides = |parting: &Parting| {
+            let ((of_a, _), (of_b, _)) = (&parting.a, &parting.b);
+            let whole = of_a.is_whole() && of_b.is_whole() && !parting.behind_gap;
+            whole && (from..below).contains(&of_a.height)
+        };
+        if found.comparison.parting.as_ref().is_some_and(decides) {
+            lowest = Some(LocatedParting {
+                compared: AfterRollback::EarlierWhole,
+                ..found
+            });
+        }
+    }
+    Ok(lowest)
+}
+
+/// The heights directly before the parting that were not found equal: the first one, and the height
+/// of the parting.
+fn open_before_parting(comparison: &Comparison) -> Option<(u64, u64)> {
+    let (until, _) = place(comparison)?;
+    // Rows that were left out may be equal.
+    let all = comparison.rows.len() as u64 == comparison.common.count;
+    let before = comparison
+        .rows
+        .iter()
+        .rev()
+        .filter(|row| row.height < until);
+    let open = before.take_while(|row| !comparison.common.same.contains(row.height));
+    let from = open.last().map(|row| row.height).filter(|_| all)?;
+    Some((from, until))
 }
 
 /// Whether the source is a box of a block that its node executed once. A node that was
@@ -209,8 +264,7 @@ fn compare_runs(
         let located = |comparison, evidence| LocatedParting {
             comparison,
             evidence,
-            earlier_runs: false,
-            standing_only: false,
+            compared: AfterRollback::StandingFirst,
             left_out: 0,
             same_values,
             readings: [a, b].map(Recording::reading),

@@ -6,7 +6,7 @@ use super::finding::RecordingFacts;
 use super::located_parting::LocatedParting;
 use super::pair::{Comparison, Coverage, Executions};
 use super::recording::Recording;
-use super::remark::{AfterRollback, ExecutionChoice, OfRecording, Remark};
+use super::remark::{ExecutionChoice, OfRecording, Remark};
 use super::replay::Replays;
 use super::side::{Side, Who};
 use super::streams;
@@ -103,11 +103,7 @@ fn of_executions(
     if executions.height_runs > 1 {
         remarks.push(OfRecording::WentBack {
             times: executions.height_runs - 1,
-            compared: match (located.earlier_runs, located.standing_only) {
-                (true, _) => AfterRollback::Earlier,
-                (false, true) => AfterRollback::StandingOnly,
-                (false, false) => AfterRollback::StandingFirst,
-            },
+            compared: located.compared,
         });
     }
     remarks

@@ -163,6 +163,9 @@ pub enum ExecutionChoice {
 pub enum AfterRollback {
     /// Earlier executions, because the later ones are equal.
     Earlier,
+    /// Earlier executions, because they have the height that differs whole. The later ones differ
+    /// too, behind it.
+    EarlierWhole,
     /// Only executions that were not rolled back.
     StandingOnly,
     /// Executions that were not rolled back, first.

@@ -164,6 +164,10 @@ fn went_back(name: &str, times: usize, compared: AfterRollback) -> String {
             "the executions after the rollback are equal; the difference shown here is from before \
              it"
         }
+        AfterRollback::EarlierWhole => {
+            "the executions after the rollback differ too, but they do not cover the height shown \
+             here; the difference shown here is from before the rollback"
+        }
         AfterRollback::StandingOnly => "only executions that were not rolled back are compared",
         AfterRollback::StandingFirst => "executions that were not rolled back are compared first",
     };

@@ -464,3 +464,48 @@ fn a_gap_before_a_commit_is_not_in_the_block_behind_it() {
     assert_eq!(place, Some(9), "the gap is behind the commit");
     assert_ne!(honest, "execution differs");
 }
+
+/// A node took another input at height 8. What it executed again of that height is torn, so what
+/// stands shows a consequence alone.
+#[test]
+fn an_earlier_execution_has_the_height_that_is_torn_in_what_stands() {
+    let read = |value: &str| {
+        format!(r#"{{"type":"op-read","op":0,"store":"bank","key":"04","value":"{value}"}}"#)
+    };
+    let with = |height: u64, entry: String, app_hash: &str| -> Vec<String> {
+        let [begin, end] = block(height, app_hash);
+        vec![begin, entry, end]
+    };
+    let input =
+        |digest: &str| format!(r#"{{"type":"tx-input","tx":0,"digest":"{digest}","bytes":1}}"#);
+    let run = |digest: &str, value: &str, hashes: [&str; 2]| {
+        let eight = with(8, input(digest), hashes[0]);
+        [eight, with(9, read(value), hashes[1])].concat()
+    };
+    let seven = block(7, "AA").to_vec();
+    let straight = [seven.clone(), run("0a", "2a", ["AB", "AC"])].concat();
+    let back = |app_hash: &str, again: Vec<String>| -> Vec<String> {
+        let torn = r#"{"type":"op-write","op":3,"store":"ba{"type":"local-note"}"#.to_owned();
+        let [begin, end] = block(8, app_hash);
+        let first = run("0b", "2b", ["BB", "BC"]);
+        [seven.clone(), first, vec![begin, torn, end], again].concat()
+    };
+    let differs = back("BB", with(9, read("2b"), "BC"));
+    let place = |b: &[String]| {
+        let [a, b] = [&straight[..], b].map(|lines| {
+            let lines = lines.iter().map(String::as_str);
+            lines.collect::<Vec<_>>()
+        });
+        let found = found("host", &a, &b);
+        (found.verdict().name(), found.location().map(|at| at.height))
+    };
+    assert_eq!(place(&differs), ("inputs differ", Some(8)));
+    // Behind the torn height all is equal: what differs later is no consequence of it.
+    let mut later = back("AB", with(9, read("2a"), "AC"));
+    let straight_later = [straight.clone(), with(10, read("2a"), "AD")].concat();
+    later.extend(with(10, read("2b"), "BD"));
+    let [a, b] =
+        [&straight_later, &later].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = found("host", &a, &b);
+    assert_eq!(found.location().map(|at| at.height), Some(10));
+}
