@@ -182,6 +182,10 @@ pub struct Group {
     pub last_height: Option<u64>,
     /// More than half of all nodes are in it and cover a height at which the groups part.
     pub majority: bool,
+    /// It left the others because of a replay that does not match its original. Whoever has
+    /// neither of the two does not show which group is right, whatever heights it covers.
+    #[serde(skip)]
+    pub by_replay: bool,
     /// The first difference from the first group, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<String>,

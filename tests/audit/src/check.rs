@@ -8,6 +8,7 @@ use haltbox_cli::commands::compare;
 use haltbox_model::Profile;
 use haltbox_reader::SourceSummary;
 use haltbox_reader::compare::diff;
+use haltbox_reader::compare::finding::{Conclusion, Finding, Outcome};
 use haltbox_reader::compare::pair::Agreement;
 use haltbox_reader::compare::recording::Recording;
 use haltbox_reader::report::summary;
@@ -102,6 +103,8 @@ struct Said {
     height: Option<u64>,
     words: String,
     same: Vec<u64>,
+    /// The AppHashes differ, and one side alone has entries of a store there.
+    one_sided: bool,
 }
 
 impl Checker {
@@ -197,6 +200,7 @@ impl Checker {
                 verdict: finding.verdict().name(),
                 height: finding.location().map(|place| place.height),
                 words: format!("{}: {}", finding.verdict().name(), summary::words(&finding)),
+                one_sided: is_one_sided(&finding),
                 same: finding
                     .heights
                     .iter()
@@ -209,6 +213,7 @@ impl Checker {
                 verdict: "error",
                 height: None,
                 words: format!("error: {error}"),
+                one_sided: false,
                 same: Vec::new(),
             },
         }
@@ -238,8 +243,16 @@ impl Checker {
             groups.position(|group| group.members.contains(&node))
         };
         let [a, b, c] = [0, 1, 2].map(group_of);
+        // Who has neither the replay nor its original does not know which of the two is right, and
+        // may belong to either group.
+        let is_silent = |node: usize| {
+            let mut groups = answer.groups.iter();
+            let is_replay = case.fault.is_some_and(|fault| needs_a_start(fault.kind));
+            is_replay && groups.any(|group| group.silent.contains(&node))
+        };
         let apart = |one: Option<usize>, other: Option<usize>| {
-            one.zip(other).is_some_and(|(one, other)| one != other)
+            let known = !is_silent(0) && !is_silent(2);
+            known && one.zip(other).is_some_and(|(one, other)| one != other)
         };
         let knows = |tape: &Tape| parting.is_none_or(|height| tape.is_whole(height));
         let honest = case.fault.is_none();
@@ -256,6 +269,13 @@ impl Checker {
             (Wrong::Apart, words)
         })
     }
+}
+
+fn is_one_sided(finding: &Finding) -> bool {
+    let Conclusion::Outcome { outcome, .. } = &finding.conclusion else {
+        return false;
+    };
+    matches!(outcome, Outcome::AppHash { only: Some(_), .. })
 }
 
 fn judge(case: &Case, truth: &Truth, tapes: [&Tape; 2], said: &Said) -> Verdict {
@@ -321,6 +341,9 @@ fn judge(case: &Case, truth: &Truth, tapes: [&Tape; 2], said: &Said) -> Verdict 
         (1, _) if said.verdict == "evidence insufficient" => Class::Located,
         (1, _) if verdicts.contains(&said.verdict) => Class::Right,
         (1, _) => Class::Otherwise,
+        // Entries of a store that one side alone has at a height may not have been recorded on the
+        // other: the height is told, and that its AppHashes differ.
+        (_, Some(height)) if height == parting && said.one_sided => Class::Undecided,
         _ if whole && detailed && sound && !is_replay => {
             find(Wrong::NothingDecided, "");
             Class::Undecided

@@ -138,12 +138,19 @@ pub fn compare(sources: &[PathBuf], profile: Option<&str>) -> anyhow::Result<Ans
 fn notes_of(nodes: &[Node], groups: &[Group], own_inputs: BTreeSet<String>) -> Vec<String> {
     let own = nodes.iter().flat_map(|node| node.notes.clone());
     let parted = groups.iter().filter(|_| groups.len() > 1);
+    let by_replay = groups.iter().any(|group| group.by_replay);
     let silent = parted.flat_map(|group| &group.silent).map(|member| {
         let name = &nodes[*member].name;
-        format!(
-            "{name} covers none of the heights at which the groups diverge, so it agrees with \
-             more than one group"
-        )
+        match by_replay {
+            true => format!(
+                "{name} has neither the replay nor its original at which the groups diverge, so \
+                 it may belong to more than one group"
+            ),
+            false => format!(
+                "{name} covers none of the heights at which the groups diverge, so it agrees with \
+                 more than one group"
+            ),
+        }
     });
     let inputs = own_inputs.into_iter().take(OWN_INPUTS);
     own.chain(silent).chain(inputs).collect()
@@ -454,6 +461,9 @@ impl Judging<'_> {
     }
 
     fn agrees_elsewhere(&self, group: usize, member: usize) -> anyhow::Result<bool> {
+        if self.is_beside_replay(group, member)? {
+            return Ok(true);
+        }
         let node = &self.nodes[member];
         let leaves = |at: usize| self.groups[at].leaves_at;
         let covers = |height: &u64| node.heights.contains_key(height);
@@ -468,6 +478,28 @@ impl Judging<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether groups part by a replay alone, and no member of another group differs from this one:
+    /// it has neither the replay nor its original.
+    fn is_beside_replay(&self, group: usize, member: usize) -> anyhow::Result<bool> {
+        let own = &self.groups[group];
+        let parted = self.groups.iter().any(|group| group.by_replay);
+        let mut groups = self.groups.iter();
+        let by_replay = groups.all(|group| group.by_replay || group.leaves_at.is_none());
+        // The first member of such a group is the one that was found to differ.
+        let left = own.by_replay && own.members.first() == Some(&member);
+        if !parted || !by_replay || left {
+            return Ok(false);
+        }
+        let others = self.groups.iter().enumerate();
+        let others = others.filter(|(at, _)| *at != group);
+        for other in others.flat_map(|(_, group)| group.members.iter().take(PARTNERS)) {
+            if self.diff(*other, member)?.exit() == 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Puts a node into the group that it agrees with, or into a new one if it differs from all.
@@ -633,6 +665,7 @@ fn left(members: Vec<usize>, finding: &Finding) -> Group {
     let mut group = Group {
         members,
         leaves_at: parts_at(finding),
+        by_replay: finding.verdict() == Verdict::Replay,
         ..Group::default()
     };
     name_difference(&mut group, finding);
@@ -833,6 +866,73 @@ mod tests {
                 groups.position(|group| group.members.contains(&at))
             };
             assert_ne!(group_of(1), group_of(2), "{}", answer.summary);
+        }
+    }
+
+    /// A block of a kernel's with a delivery, as `value` was written in it.
+    fn delivered(height: u64, value: &str) -> String {
+        let delivery = steps(r#""crankNum":1,"#, false, value);
+        format!(
+            r#"{{"type":"cosmic-swingset-begin-block","blockHeight":{height},"blockTime":42}}
+{{"type":"cosmic-swingset-end-block-start","blockHeight":{height},"blockTime":42}}
+{{"type":"cosmic-swingset-run-start","blockHeight":{height},"runNum":0}}
+{{"type":"crank-start","crankType":"delivery","crankNum":1}}
+{delivery}{{"type":"crank-finish","crankNum":1}}
+{{"type":"cosmic-swingset-run-finish","blockHeight":{height},"runNum":0}}
+{{"type":"cosmic-swingset-end-block-finish","blockHeight":{height},"blockTime":42}}
+"#
+        )
+    }
+
+    fn steps(crank: &str, replay: bool, value: &str) -> String {
+        let numbers = format!(r#"{crank}"vatID":"v1","deliveryNum":4,"replay":{replay}"#);
+        format!(
+            r#"{{"type":"deliver",{numbers},"vd":["message"]}}
+{{"type":"syscall",{numbers},"syscallNum":0,"vsc":["vatstoreSet","k","{value}"]}}
+{{"type":"syscall-result",{numbers},"syscallNum":0,"vsr":["ok",null]}}
+{{"type":"deliver-result",{numbers},"dr":["ok",null,{{"compute":1}}]}}
+"#
+        )
+    }
+
+    /// B replays what A executed, and otherwise. C has neither: it does not show which is right.
+    #[test]
+    fn who_has_neither_replay_nor_original_makes_no_majority() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = |height: u64| {
+            let block = delivered(height, "1");
+            let lines = block
+                .lines()
+                .filter(|line| line.contains("cosmic-swingset"));
+            lines.map(|line| format!("{line}\n")).collect::<String>()
+        };
+        let start = "{\"type\":\"kernel-init-start\"}\n";
+        let slogs = [
+            delivered(7, "1") + &plain(8) + &plain(9),
+            start.to_owned() + &steps("", true, "2") + &plain(8),
+            plain(8) + &plain(9),
+        ];
+        let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
+        for (path, slog) in paths.iter().zip(slogs) {
+            std::fs::write(path, slog).expect("a slog");
+        }
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+            let sources = order.map(|at| paths[at].clone());
+            let answer = compare(&sources, Some("agoric")).expect("an answer");
+            assert_eq!(
+                (answer.exit, answer.groups.len()),
+                (1, 2),
+                "{}",
+                answer.summary
+            );
+            let of_c = order.iter().position(|node| *node == 2).expect("c");
+            let silent: Vec<&usize> = answer
+                .groups
+                .iter()
+                .flat_map(|group| &group.silent)
+                .collect();
+            assert_eq!(silent, [&of_c]);
+            assert!(answer.groups.iter().all(|group| !group.majority));
         }
     }
 
