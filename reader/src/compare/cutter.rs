@@ -199,6 +199,10 @@ impl<'a> Cutter<'a> {
         }
         self.summary.wrapped += u64::from(line.wrapped.is_some());
         if let Some(why) = self.unreadable(line) {
+            // Whether the cut line was repeated too is not known.
+            if self.repeated == RepeatedLines::Alone {
+                self.repeats_a_part(sink);
+            }
             self.hole(why, sink);
             return true;
         }
@@ -454,15 +458,18 @@ impl<'a> Cutter<'a> {
     /// Takes a node-local line. If it is repeated, an input beside it that also is was not alone.
     fn take_local_repeated(&mut self, is_resent: bool, sink: &mut dyn TraceSink) {
         match (self.repeated, is_resent) {
-            (RepeatedLines::Alone, true) => {
-                self.repeated = RepeatedLines::Part;
-                self.entry_order.forget();
-                self.broken(Fault::resent_lines(), sink);
-            }
+            (RepeatedLines::Alone, true) => self.repeats_a_part(sink),
             (RepeatedLines::None, true) => self.repeated = RepeatedLines::Local,
             (RepeatedLines::Local, false) => self.repeated = RepeatedLines::None,
             _ => {}
         }
+    }
+
+    /// A repeated trigger or input was not alone.
+    fn repeats_a_part(&mut self, sink: &mut dyn TraceSink) {
+        self.repeated = RepeatedLines::Part;
+        self.entry_order.forget();
+        self.broken(Fault::resent_lines(), sink);
     }
 
     /// Handles an entry that cannot be where it is.

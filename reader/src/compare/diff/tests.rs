@@ -353,6 +353,30 @@ fn an_input_that_was_sent_again_with_a_line_beside_it_accuses_nobody() {
     assert_ne!(verdict("agoric", &whole, &moved), "inputs differ");
 }
 
+/// A part that was sent again is cut off behind its first line, an input.
+#[test]
+fn an_input_that_was_sent_again_before_a_cut_accuses_nobody() {
+    let [begin, poll, run, end] = [
+        ("begin-block", 1),
+        ("timer-poll", 2),
+        ("run-start", 3),
+        ("end-block-finish", 5),
+    ]
+    .map(|(name, clock)| swingset(7, name, clock));
+    let ran = swingset(7, "run-finish", 4);
+    let whole = [&begin, &poll, &run, &ran, &end].map(String::as_str);
+    let again = [&begin, &poll, &run, &poll, &run].map(String::as_str);
+    let half = &run[..run.len() / 2];
+    let cut = [&again[..4], &[half]].concat();
+    assert_ne!(verdict("agoric", &whole, &cut), "inputs differ");
+    // With nothing behind it, it may be an input of its own.
+    let alone = [&begin, &poll, &poll, &run, &ran, &end].map(String::as_str);
+    assert_eq!(verdict("agoric", &whole, &alone), "identical");
+    let later = poll.replace("102.5", "102.7");
+    let more = [&begin, &poll, &later, &run, &ran, &end].map(String::as_str);
+    assert_eq!(verdict("agoric", &whole, &more), "inputs differ");
+}
+
 /// An entry of the kernel's outside cranks, `clock` seconds behind the start of its process.
 fn swingset(height: u64, name: &str, clock: u64) -> String {
     let time = 100 + clock;
