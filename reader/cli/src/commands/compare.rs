@@ -884,13 +884,15 @@ mod tests {
         )
     }
 
+    /// A delivery with a syscall, as a kernel executes it or replays it.
     fn steps(crank: &str, replay: bool, value: &str) -> String {
-        let numbers = format!(r#"{crank}"vatID":"v1","deliveryNum":4,"replay":{replay}"#);
+        let of = format!(r#"{crank}"vatID":"v1","deliveryNum":4"#);
+        let ends = format!(r#""replay":{replay}"#);
         format!(
-            r#"{{"type":"deliver",{numbers},"vd":["message"]}}
-{{"type":"syscall",{numbers},"syscallNum":0,"vsc":["vatstoreSet","k","{value}"]}}
-{{"type":"syscall-result",{numbers},"syscallNum":0,"vsr":["ok",null]}}
-{{"type":"deliver-result",{numbers},"dr":["ok",null,{{"compute":1}}]}}
+            r#"{{"type":"deliver",{of},{ends},"vd":["message"]}}
+{{"type":"syscall",{of},"syscallNum":0,{ends},"vsc":["vatstoreSet","k","{value}"]}}
+{{"type":"syscall-result",{of},"syscallNum":0,{ends},"vsr":["ok",null]}}
+{{"type":"deliver-result",{of},{ends},"dr":["ok",null,{{"compute":1}}]}}
 "#
         )
     }
