@@ -84,7 +84,7 @@ mod tests {
     /// The signal masks of a program that is started while signals are caught.
     #[test]
     fn a_program_that_is_started_has_no_signal_blocked_or_ignored() {
-        let mut signals = Signals::catch(&[Signal::SIGUSR1, Signal::SIGHUP]).unwrap();
+        let mut signals = Signals::catch(&[Signal::SIGUSR1, Signal::SIGUSR2]).unwrap();
         raise(Signal::SIGUSR1).unwrap();
         let came: Vec<Arrived> = signals.arrived().collect();
         let signal = Signal::SIGUSR1;
@@ -96,7 +96,7 @@ mod tests {
         let mut grep = Command::new("grep");
         grep.args(["^Sig", "/proc/self/status"]);
         let shown = String::from_utf8(grep.output().unwrap().stdout).unwrap();
-        let caught = 1 << (Signal::SIGUSR1 as u32 - 1) | 1 << (Signal::SIGHUP as u32 - 1);
+        let caught = 1 << (Signal::SIGUSR1 as u32 - 1) | 1 << (Signal::SIGUSR2 as u32 - 1);
         for mask in ["SigBlk:", "SigIgn:"] {
             let found = shown.lines().find_map(|line| line.strip_prefix(mask));
             let found = u64::from_str_radix(found.unwrap().trim(), 16).unwrap();
