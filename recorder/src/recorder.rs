@@ -262,8 +262,7 @@ impl Recorder {
     }
 
     /// Reads the lines of the node's log again whose events waited when the last recorder was
-    /// killed. Lines behind the last marks are no business of it: [`Recorder::catch_up`] reads
-    /// those.
+    /// killed. [`Recorder::catch_up`] reads the lines behind the last marks.
     fn hear_waiting(&mut self, view: &RingView, history: &History) -> std::io::Result<()> {
         let profile = Arc::clone(&self.config.profile);
         let waits = history.log_waits.filter(|_| self.log_waits());

@@ -199,11 +199,7 @@ impl<'a> Cutter<'a> {
         }
         self.summary.wrapped += u64::from(line.wrapped.is_some());
         if let Some(why) = self.unreadable(line) {
-            // Whether the cut line was repeated too is not known.
-            if self.repeated == RepeatedLines::Alone {
-                self.repeats_a_part(sink);
-            }
-            self.hole(why, sink);
+            self.take_unreadable(why, sink);
             return true;
         }
         // A different JSON writer may have formatted heights and numbers differently.
@@ -463,6 +459,15 @@ impl<'a> Cutter<'a> {
             (RepeatedLines::Local, false) => self.repeated = RepeatedLines::None,
             _ => {}
         }
+    }
+
+    /// Takes a line that gives no entry. Whether it was repeated, as the input before it, is
+    /// not known.
+    fn take_unreadable(&mut self, why: &str, sink: &mut dyn TraceSink) {
+        if self.repeated == RepeatedLines::Alone {
+            self.repeats_a_part(sink);
+        }
+        self.hole(why, sink);
     }
 
     /// A repeated trigger or input was not alone.
